@@ -1,0 +1,1 @@
+"""slastream: event-driven monitoring of service levels on Kafka and Faust."""
