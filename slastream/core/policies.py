@@ -1,0 +1,170 @@
+"""What was promised: a policy as values, loaded and checked by `slastream.wire.policy_file`.
+
+Everything is resolved: names of calendars are calendars, dates are instants, texts are predicates and targets. A policy that
+exists is valid; `version` is the digest of the text that made it (semantics 3.3).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from slastream.core.calendars import Calendar
+from slastream.core.predicates import Predicate
+from slastream.core.targets import Target
+from slastream.core.units import Duration, Instant
+
+Kind = Literal["sla", "ola", "uc"]
+OnChange = Literal["retroactive", "carry", "restart", "reassess"]
+OnReopen = Literal["resume", "new_cycle", "ignore"]
+Basis = Literal["completed", "due", "started"]
+Period = Literal["day", "week", "month", "quarter", "year"]
+ClockMetric = Literal[
+    "first_response", "next_response", "periodic_update", "assignment", "resolution", "closure", "requester_wait",
+    "agent_work", "ownership", "custom",
+]  # fmt: skip
+ServiceMetric = Literal["availability", "latency", "success"]
+
+CLOCK_METRICS: tuple[ClockMetric, ...] = (
+    "first_response", "next_response", "periodic_update", "assignment", "resolution", "closure", "requester_wait",
+    "agent_work", "ownership", "custom",
+)  # fmt: skip
+SERVICE_METRICS: tuple[ServiceMetric, ...] = ("availability", "latency", "success")
+PERIODS: tuple[Period, ...] = ("day", "week", "month", "quarter", "year")
+ROLLING_WINDOWS = ("1h", "6h", "1d", "3d", "7d", "28d", "30d", "90d")
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """A mark before the due instant: a share of the promise's own time, or a time before its end.
+
+    Exactly one of `share` (0 <= share < 1) and `before` is given; `text` is the word of the policy (`50%`, `-30m`).
+    """
+
+    text: str
+    share: Decimal | None
+    before: Duration | None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRule:
+    """`within` this, on this calendar, where `when` holds (None: always). The first that holds counts."""
+
+    when: Predicate | None
+    within: Target
+    calendar: Calendar
+
+
+@dataclass(frozen=True, slots=True)
+class ClockPromise:
+    """A promise measured by clocks of tickets. A condition that is None is the metric's own."""
+
+    name: str
+    metric: ClockMetric
+    calendar: Calendar
+    targets: tuple[TargetRule, ...]
+    warn_at: tuple[Warning, ...]
+    on_change: OnChange
+    on_reopen: OnReopen
+    reopen_window: Target
+    start: Predicate | None = None
+    stop: Predicate | None = None
+    reset: Predicate | None = None
+    cancel: Predicate | None = None
+    pause: Predicate | None = None
+    resume: Predicate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePromise:
+    """A promise measured by windows of a service (semantics 5)."""
+
+    name: str
+    metric: ServiceMetric
+    calendar: Calendar
+    target: Decimal
+    window: str
+    threshold: Duration | None = None
+    count: Mapping[str, str] = field(default_factory=dict)
+    min_coverage: Decimal = Decimal("0.9")
+    before_first_news: Literal["excluded", "unknown"] = "excluded"
+    min_outage: Duration = Duration(0)
+    burn_alerts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The share of promises to keep in a period; `target` None gives shares without a goal."""
+
+    target: Decimal | None = None
+    period: Period = "month"
+    basis: Basis = "due"
+
+
+@dataclass(frozen=True, slots=True)
+class CreditBand:
+    """Below this ratio, this credit: a share of the fee, or an amount. Exactly one of the two is given."""
+
+    below: Decimal
+    share: Decimal | None
+    amount: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """What a missed objective costs in a period; `cap_share` and `cap_amount` bound it."""
+
+    currency: str
+    fee: Decimal | None
+    bands: tuple[CreditBand, ...]
+    cap_share: Decimal | None = None
+    cap_amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    name: str
+    kind: Kind
+    rank: int | None
+    customer: str | None
+    match: Predicate
+    calendar: Calendar
+    objective: Objective
+    clock_promises: tuple[ClockPromise, ...]
+    service_promises: tuple[ServicePromise, ...]
+    credits: Credits | None = None
+    effective_from: Instant | None = None
+    supports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that the policy lists; every other one exists with defaults."""
+
+    name: str
+    customer: str | None = None
+    provider: str | None = None
+    team: str | None = None
+    depends_on: tuple[str, ...] = ()
+    combine: str = "worst"
+    at_least: int | None = None
+    weight: Decimal = Decimal(1)
+    components: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    version: str
+    timezone: str
+    match_mode: Literal["first", "all"]
+    lateness: Mapping[str, Duration]
+    retention: Duration
+    max_clock_skew: Duration
+    calendars: Mapping[str, Calendar]
+    services: Mapping[str, Service]
+    agreements: tuple[Agreement, ...]
+
+    def lateness_of(self, source: str | None) -> Duration:
+        """How late events of a source may be (`default` for the others)."""
+        found = self.lateness.get(source) if source is not None else None
+        return found if found is not None else self.lateness.get("default", Duration(0))
