@@ -95,7 +95,7 @@ def decode_event(line: bytes) -> Event:
     checks written out in `_ticket`.
     """
     if len(line) > MAX_LINE_BYTES:
-        raise EventError("too_large", "$", f"the event has {len(line)} bytes; at most {MAX_LINE_BYTES} are read")
+        raise EventError("too_large", "$", f"has more than {MAX_LINE_BYTES} bytes; write a shorter event")
     try:
         document = loads(line)
     except JSONDecodeError as error:
