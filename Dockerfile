@@ -1,0 +1,22 @@
+# The services of slastream in one image: `docker build -t slastream .`, then `docker run slastream worker …`.
+FROM python:3.11.13-slim-bookworm AS build
+WORKDIR /source
+# Every file is checked against its hash here; afterwards nothing comes from outside, and only what runs is installed.
+COPY requirements.lock ./
+RUN pip wheel --no-cache-dir --require-hashes --requirement requirements.lock --wheel-dir /wheels
+COPY pyproject.toml README.md LICENSE ./
+COPY slastream slastream
+COPY topics topics
+RUN pip install --no-index --find-links /wheels hatchling \
+ && pip wheel --no-deps --no-build-isolation --wheel-dir /package . \
+ && python -m venv /opt/slastream \
+ && /opt/slastream/bin/pip install --no-index --find-links /wheels /package/*.whl
+
+FROM python:3.11.13-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home slastream
+COPY --from=build /opt/slastream /opt/slastream
+ENV PATH=/opt/slastream/bin:$PATH PYTHONUNBUFFERED=1
+USER 10001
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["slastream"]
+CMD ["--help"]
