@@ -1,0 +1,167 @@
+"""The composition root: files, policies and the engine put together for the command line, tests and other programs."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from slastream.core.engine import TicketReplay
+from slastream.core.events import Tick, TicketEvent
+from slastream.core.policies import Policy
+from slastream.core.units import Instant, format_instant, parse_instant
+from slastream.errors import EventError, PolicyError
+from slastream.ingest.files import open_lines
+from slastream.wire.events import canonical, decode_event
+from slastream.wire.lines import Json, compliance_line, fact_line, verdict_line
+from slastream.wire.policy_file import load_policy
+
+SHOWN = ("verdicts", "facts", "compliance", "availability", "rejected", "all")
+
+Lines = Callable[[], Iterator[tuple[str, int, bytes]]]
+"""Reads the input from its beginning: (file, line number from 1, bytes)."""
+
+
+class Rejected(NamedTuple):
+    file: str
+    line: int
+    reason: str
+    path: str
+    message: str
+
+
+class Replayed(NamedTuple):
+    """The result of a replay; `lines` are made while they are read."""
+
+    lines: Iterator[Json]
+    rejected: list[Rejected]
+    end: Instant | None
+
+
+def load_policy_path(path: str | Path) -> Policy:
+    """The policy in a file, or in the `.yaml`, `.yml` and `.json` files of a folder. Raises PolicyError."""
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml", ".json"))
+        if not files:
+            raise PolicyError(f"{path}: the folder has no .yaml, .yml or .json file; name one that has a policy")
+    else:
+        files = [path]
+    folder = files[0].parent
+
+    def read_beside(name: str) -> bytes:
+        return (folder / name).read_bytes()
+
+    return load_policy([(str(file), _read_text(file)) for file in files], read_beside)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PolicyError(f"{path}: cannot be read: {error.strerror}; name a file that exists") from None
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+
+
+def lines_of_files(paths: Iterable[str]) -> Lines:
+    """Reads files one after the other. Standard input (`-`) is kept in memory, because it can be read only once."""
+    names = list(paths)
+    kept: dict[str, list[tuple[int, bytes]]] = {name: list(open_lines(name)) for name in names if name == "-"}
+
+    def read() -> Iterator[tuple[str, int, bytes]]:
+        for name in names:
+            for number, line in kept[name] if name in kept else open_lines(name):
+                yield name, number, line
+
+    return read
+
+
+def replay(policy: Policy, lines: Lines, until: Instant | None = None, show: str = "verdicts") -> Replayed:
+    """Runs events through the engine; the same set of events gives the same lines whatever their order."""
+    keeps_facts = show in ("facts", "all")
+    engine = TicketReplay(policy, until, canonical, keeps_facts)
+    rejected: list[Rejected] = []
+    latest = None if until is None else until + policy.max_clock_skew
+    for file, number, line in lines():
+        try:
+            event = decode_event(line)
+            if isinstance(event, Tick):
+                continue
+            at = event.occurred_at
+            if latest is not None and at > latest:
+                raise EventError("future", "occurred_at", _future(at, until))
+        except EventError as error:
+            rejected.append(Rejected(file, number, error.reason, error.path, str(error)))
+            continue
+        if until is not None and at > until:
+            continue
+        engine.see(at)
+        if isinstance(event, TicketEvent):
+            engine.feed(event)
+    if engine.unordered:
+        _refold(engine, lines, until)
+    engine.close()
+    return Replayed(_shown(engine, show, rejected), rejected, engine.end)
+
+
+def _future(at: Instant, until: Instant | None) -> str:
+    return f"{format_instant(at)} lies beyond the clock ({until and format_instant(until)}) and its skew"
+
+
+def _refold(engine: TicketReplay, lines: Lines, until: Instant | None) -> None:
+    """Second reading: only the tickets whose events came out of order."""
+    events: dict[str, list[TicketEvent]] = {ticket_id: [] for ticket_id in engine.unordered}
+    for _, _, line in lines():
+        try:
+            event = decode_event(line)
+        except EventError:
+            continue
+        if isinstance(event, TicketEvent) and event.ticket_id in events and (until is None or event.occurred_at <= until):
+            events[event.ticket_id].append(event)
+    for ticket_id, found in events.items():
+        engine.refold(ticket_id, found)
+
+
+def _shown(engine: TicketReplay, show: str, rejected: list[Rejected]) -> Iterator[Json]:
+    book, end = engine.book, engine.end
+    if show in ("verdicts", "all") and end is not None:
+        for ticket, cycle in engine.cycles():
+            yield verdict_line(ticket.ticket_id, cycle, ticket.labels_of(cycle), end, book.policy)
+    if show in ("facts", "all"):
+        ordered = sorted(
+            engine.facts,
+            key=lambda one: (
+                one.ticket_id, one.fact.agreement, one.fact.promise, one.fact.cycle, one.fact.at, one.fact.fact,
+                one.fact.threshold or "", one.fact.occurrence,
+            ),
+        )  # fmt: skip
+        for one in ordered:
+            yield fact_line(one.ticket_id, one.fact, one.labels, None, book)
+    if show in ("compliance", "all"):
+        agreements = {agreement.name: agreement for agreement in book.policy.agreements}
+        for service, agreement, promise, line in engine.compliance():
+            yield compliance_line(service, agreements[agreement], promise, line)
+    if show in ("rejected", "all"):
+        for one in rejected:
+            yield {"kind": "rejected", "line": one.line, "reason": one.reason, "path": one.path}
+
+
+def replay_events(policy_text: str, lines: list[bytes], until: str | None = None, show: str = "all") -> list[dict[str, Any]]:
+    """`replay` for a policy and events in memory."""
+
+    def no_file(name: str) -> bytes:
+        raise FileNotFoundError(name)
+
+    policy = load_policy([("policy.yaml", policy_text)], no_file)
+
+    def read() -> Iterator[tuple[str, int, bytes]]:
+        for number, line in enumerate(lines, 1):
+            yield "events.jsonl", number, line
+
+    return list(replay(policy, read, None if until is None else parse_instant(until), show).lines)
+
+
+def to_json(line: Json) -> bytes:
+    return orjson.dumps(line)
+

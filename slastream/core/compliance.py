@@ -1,0 +1,184 @@
+"""How many promises were kept: numerators and denominators per service, agreement, promise and period (semantics 6).
+
+A `Contribution` is what one cycle of a clock counts for. `Tally` keeps, for one service, agreement and promise, the counts of
+every period; a contribution is taken out and put in again whenever it changes, so that corrections and repetitions are exact.
+A due instant still to come is kept aside and counted when time has reached it.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple
+
+from slastream.core.periods import Periods
+from slastream.core.policies import Agreement, Credits
+from slastream.core.units import Instant
+
+
+class Contribution(NamedTuple):
+    """One cycle of a clock: `status` is a verdict's; a cancelled one counts only as cancelled, when it ended."""
+
+    status: str
+    started_at: Instant
+    due_at: Instant | None
+    stopped_at: Instant | None
+    priority: str | None
+
+    @property
+    def is_met(self) -> bool:
+        return self.status == "met"
+
+    @property
+    def is_open(self) -> bool:
+        return self.stopped_at is None
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of one period: `met` of `total` by each basis, and the cancelled beside them."""
+
+    completed_met: int = 0
+    completed_total: int = 0
+    due_met: int = 0
+    due_total: int = 0
+    started_met: int = 0
+    started_total: int = 0
+    cancelled: int = 0
+
+    def of(self, basis: str) -> tuple[int, int]:
+        match basis:
+            case "completed":
+                return self.completed_met, self.completed_total
+            case "due":
+                return self.due_met, self.due_total
+            case _:
+                return self.started_met, self.started_total
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.completed_total or self.due_total or self.started_total or self.cancelled)
+
+
+class Line(NamedTuple):
+    """A period of a tally as it stands; `breached` and `open` only for the running period."""
+
+    start: Instant
+    end: Instant
+    counts: Counts
+    breached: int | None
+    open: int | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one service, agreement and promise, by period. `now` never goes back."""
+
+    agreement: Agreement
+    calendar_periods: Periods
+    now: Instant
+    contributions: dict[str, Contribution] = field(default_factory=dict)
+    periods: dict[Instant, Counts] = field(default_factory=dict)
+    open: int = 0
+    breached: int = 0
+    touched: set[Instant] = field(default_factory=set)
+    _due: list[tuple[Instant, str]] = field(default_factory=list)
+
+    def put(self, clock: str, contribution: Contribution | None) -> None:
+        """Sets what a clock counts for; None takes it out."""
+        old = self.contributions.get(clock)
+        if old == contribution:
+            return
+        if old is not None:
+            self._count(old, -1)
+        if contribution is None:
+            self.contributions.pop(clock, None)
+            return
+        self.contributions[clock] = contribution
+        self._count(contribution, 1)
+        due_at = contribution.due_at
+        if due_at is not None and due_at > self.now and contribution.status != "cancelled":
+            heapq.heappush(self._due, (due_at, clock))
+
+    def advance(self, now: Instant) -> None:
+        """Counts what fell due up to `now`, which is included."""
+        if now <= self.now:
+            return
+        before, self.now = self.now, now
+        while self._due and self._due[0][0] <= now:
+            due_at, clock = entry = heapq.heappop(self._due)
+            while self._due and self._due[0] == entry:
+                heapq.heappop(self._due)
+            one = self.contributions.get(clock)
+            if one is not None and one.due_at == due_at and due_at > before and one.status != "cancelled":
+                counts = self._counts_at(due_at)
+                counts.due_total += 1
+                counts.due_met += one.is_met
+
+    @property
+    def wake_at(self) -> Instant | None:
+        """The next due instant that is still to be counted."""
+        return self._due[0][0] if self._due else None
+
+    def lines(self, every: bool = True) -> Iterator[Line]:
+        """The periods in order (`every`), or those touched since the last call; the running one is always among them."""
+        running, end = self.calendar_periods.of(self.now)
+        self.periods.setdefault(running, Counts())
+        for start in sorted(self.periods if every else self.touched | {running}):
+            counts = self.periods.get(start)
+            if counts is None or (counts.is_empty and start != running):
+                if start != running and not every and counts is not None:
+                    yield Line(start, self._end_of(start), counts, None, None)
+                continue
+            if start == running:
+                yield Line(start, end, counts, self.breached, self.open)
+            else:
+                yield Line(start, self._end_of(start), counts, None, None)
+        self.touched.clear()
+
+    def _end_of(self, start: Instant) -> Instant:
+        return self.calendar_periods.of(start)[1]
+
+    def _counts_at(self, at: Instant) -> Counts:
+        start = self.calendar_periods.of(at)[0]
+        self.touched.add(start)
+        return self.periods.setdefault(start, Counts())
+
+    def _count(self, one: Contribution, sign: int) -> None:
+        if one.status == "cancelled":
+            self._counts_at(one.stopped_at if one.stopped_at is not None else one.started_at).cancelled += sign
+            return
+        met = sign if one.is_met else 0
+        counts = self._counts_at(one.started_at)
+        counts.started_total += sign
+        counts.started_met += met
+        if one.due_at is not None and one.due_at <= self.now:
+            counts = self._counts_at(one.due_at)
+            counts.due_total += sign
+            counts.due_met += met
+        if one.stopped_at is None:
+            self.open += sign
+            self.breached += sign if one.status == "breached" else 0
+        else:
+            counts = self._counts_at(one.stopped_at)
+            counts.completed_total += sign
+            counts.completed_met += met
+
+
+def budget_remaining(objective: Decimal, met: int, total: int) -> Decimal:
+    """Failures that the objective still allows, signed: (1 - objective) * total - (total - met)."""
+    return (1 - objective) * total - (total - met)
+
+
+def credit_amount(credits: Credits, met: int, total: int) -> Decimal:
+    """What the period costs so far: the lowest band that the ratio is below, capped. Nothing without a sample."""
+    amount = Decimal(0)
+    if total:
+        for band in sorted(credits.bands, key=lambda band: band.below, reverse=True):
+            if met < band.below * total:
+                amount = band.amount if band.amount is not None else (band.share or Decimal(0)) * (credits.fee or Decimal(0))
+    caps = [
+        *([credits.cap_amount] if credits.cap_amount is not None else []),
+        *([credits.cap_share * credits.fee] if credits.cap_share is not None and credits.fee is not None else []),
+    ]
+    return min([amount, *caps])

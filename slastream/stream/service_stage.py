@@ -1,0 +1,241 @@
+"""Stage 2: the services of one partition, from verdicts to compliance.
+
+The table holds one small record per clock: what it counts for. The tallies of a service are made from them, so a correction, a
+repetition and a restart give the same counts, and the order in which stage 1's partitions are read does not matter.
+"""
+
+import heapq
+from collections import Counter
+from typing import NamedTuple
+
+import orjson
+
+from slastream.core.compliance import Contribution, Tally
+from slastream.core.periods import Periods
+from slastream.core.rules import Rule, Rulebook
+from slastream.core.units import Instant, parse_instant
+from slastream.errors import EventError, SnapshotError
+from slastream.stream.stage import Cut, Output, Record
+from slastream.stream.ticket_stage import META_KEY, rejected_output
+from slastream.wire.lines import compliance_line
+
+COMPLIANCE = "sla.compliance"
+VERSION = 1
+
+TallyKey = tuple[str, str, str]
+"""(service, agreement, promise); the service "" is that of tickets without one."""
+
+
+class Counted(NamedTuple):
+    """A clock as stage 2 keeps it. `revision` and `as_of` say which of two verdicts is the newer."""
+
+    service: str
+    agreement: str
+    promise: str
+    contribution: Contribution
+    revision: int
+    as_of: Instant
+    elapsed_us: int
+    is_at_risk: bool
+    is_paused: bool
+
+    @property
+    def tally_key(self) -> TallyKey:
+        return self.service, self.agreement, self.promise
+
+    @property
+    def status(self) -> str:
+        """As the metric `sla_clocks` shows it."""
+        return "at_risk" if self.is_at_risk else self.contribution.status
+
+
+class ServicePartition:
+    """A `Processor` (see `stage`) of one partition of `sla.verdicts`."""
+
+    def __init__(self, book: Rulebook, partition: int) -> None:
+        self.book = book
+        self.partition = partition
+        self.clocks: dict[str, Counted] = {}
+        self.tallies: dict[TallyKey, Tally] = {}
+        self.time = Instant(-(2**62))
+        self.offset = -1
+        self.rejected: Counter[str] = Counter()
+        self._periods: dict[str, Periods] = {}
+        self._heap: list[tuple[Instant, TallyKey]] = []
+        self._dirty: dict[str, int] = {}
+        self._progress: dict[str, int] = {}
+        self._touched: dict[TallyKey, None] = {}
+        self._outputs: list[Output] = []
+        self._has_changes = False
+
+    # ---- restore -------------------------------------------------------------------------------------------------
+
+    def progress(self, value: bytes) -> int:
+        version, progress, _ = value[1:60].split(b",", 2)
+        if int(version) > VERSION:
+            raise SnapshotError(f"the stored state has version {int(version)}, this program reads up to {VERSION}")
+        return int(progress)
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        stored = orjson.loads(value)
+        if key == META_KEY:
+            self.offset, self.time = stored[1], stored[2]
+            return
+        clock = key.decode()
+        self._progress[clock] = stored[1]
+        if stored[2] is not None:
+            service, agreement, promise, contribution, *rest = stored[2]
+            self.clocks[clock] = Counted(service, agreement, promise, Contribution(*contribution), *rest)
+
+    def restored(self) -> None:
+        for clock, counted in self.clocks.items():
+            self._put(clock, counted, counted.contribution)
+        for tally in self.tallies.values():
+            tally.touched.clear()
+        self._touched.clear()
+
+    # ---- records -------------------------------------------------------------------------------------------------
+
+    def apply(self, record: Record) -> None:
+        if record.offset <= self.offset:
+            return
+        self.offset = record.offset
+        self._has_changes = True
+        if record.value is None:
+            return
+        try:
+            line = orjson.loads(record.value)
+            if line.get("type") == "tick":
+                self._advance(min(parse_instant(line["at"]), record.timestamp_us + self.book.policy.max_clock_skew))
+                return
+            if record.key is None:
+                raise EventError("missing", "$", "a verdict has a key")
+            self._take(record.key.decode(), line, record.offset)
+        except EventError as error:
+            self._reject(record, error)
+        except (orjson.JSONDecodeError, UnicodeDecodeError):
+            self._reject(record, EventError("not_json", "$", "a verdict is one JSON object"))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            self._reject(record, EventError("wrong_type", "$", f"no verdict of ours: {error}"))
+
+    def _take(self, clock: str, line: dict[str, object], offset: int) -> None:
+        counted = counted_from_verdict(line)
+        if self._progress.get(clock, -1) < offset:
+            old = self.clocks.get(clock)
+            is_withdrawn = line.get("is_withdrawn") is True
+            moved_on = is_withdrawn and old is not None and old.service != counted.service
+            if not moved_on:
+                self._dirty[clock] = offset
+                if old is not None and (is_withdrawn or old.tally_key != counted.tally_key):
+                    self._put(clock, old, None)
+                if is_withdrawn:
+                    self.clocks.pop(clock, None)
+                else:
+                    self.clocks[clock] = counted
+                    self._put(clock, counted, counted.contribution)
+        self._advance(counted.as_of)
+
+    def _put(self, clock: str, counted: Counted, contribution: Contribution | None) -> None:
+        key = counted.tally_key
+        tally = self.tallies.get(key)
+        if tally is None:
+            rule = self._rule(key)
+            if rule is None:
+                return
+            agreement = rule.agreement
+            periods = self._periods.setdefault(
+                agreement.name, Periods(agreement.objective.period, agreement.calendar)
+            )
+            tally = self.tallies[key] = Tally(agreement, periods, self.time)
+        tally.advance(self.time)
+        tally.put(clock, contribution)
+        self._touched[key] = None
+        wake_at = tally.wake_at
+        if wake_at is not None:
+            heapq.heappush(self._heap, (wake_at, key))
+
+    def _rule(self, key: TallyKey) -> Rule | None:
+        """None for a promise that the policy no longer has: its clocks are kept and not counted."""
+        return self.book.by_name.get((key[1], key[2]))
+
+    def _advance(self, time: int) -> None:
+        if time <= self.time:
+            return
+        self.time = Instant(time)
+        heap = self._heap
+        while heap and heap[0][0] <= self.time:
+            key = heapq.heappop(heap)[1]
+            tally = self.tallies[key]
+            tally.advance(self.time)
+            self._touched[key] = None
+            if tally.wake_at is not None:
+                heapq.heappush(heap, (tally.wake_at, key))
+
+    @property
+    def wake_at(self) -> int | None:
+        return self._heap[0][0] if self._heap else None
+
+    @property
+    def ticks_allowed(self) -> bool:
+        return True
+
+    # ---- output --------------------------------------------------------------------------------------------------
+
+    def has_changes(self) -> bool:
+        return self._has_changes
+
+    def cut(self) -> Cut:
+        state: list[tuple[bytes, bytes | None]] = []
+        for clock, offset in self._dirty.items():
+            counted = self.clocks.get(clock)
+            self._progress[clock] = offset
+            plain = None if counted is None else [*counted[:3], list(counted.contribution), *counted[4:]]
+            state.append((clock.encode(), orjson.dumps([VERSION, offset, plain])))
+        state.append((META_KEY, orjson.dumps([VERSION, self.offset, self.time])))
+        for key in self._touched:
+            self._publish(key)
+        outputs, self._outputs = self._outputs, []
+        self._dirty.clear()
+        self._touched.clear()
+        self._has_changes = False
+        return Cut(state, outputs)
+
+    def _publish(self, key: TallyKey) -> None:
+        service, agreement_name, promise = key
+        tally = self.tallies[key]
+        tally.advance(self.time)
+        for line in tally.lines(every=False):
+            message = compliance_line(service or None, tally.agreement, promise, line)
+            name = orjson.dumps([service, agreement_name, promise, message["window"]["kind"], message["window"]["start"]])
+            self._outputs.append(Output(COMPLIANCE, service.encode(), name, orjson.dumps(message)))
+
+    def _reject(self, record: Record, error: EventError) -> None:
+        self.rejected[error.reason] += 1
+        self._outputs.append(rejected_output(record, error))
+
+
+def counted_from_verdict(line: dict[str, object]) -> Counted:
+    """What a verdict counts for. Raises KeyError, TypeError or ValueError for what is no verdict of ours."""
+    get = line.get
+    status = str(line["status"])
+    return Counted(
+        service=str(get("service") or ""),
+        agreement=str(line["agreement"]),
+        promise=str(line["promise"]),
+        contribution=Contribution(
+            status,
+            parse_instant(str(line["started_at"])),
+            _instant(get("due_at")),
+            _instant(get("stopped_at")),
+            None if get("priority") is None else str(get("priority")),
+        ),
+        revision=int(str(line["revision"])),
+        as_of=parse_instant(str(line["as_of"])),
+        elapsed_us=round(float(str(line["elapsed_seconds"])) * 1_000_000),
+        is_at_risk=get("is_at_risk") is True,
+        is_paused=status == "paused",
+    )
+
+
+def _instant(text: object) -> Instant | None:
+    return None if text is None else parse_instant(str(text))

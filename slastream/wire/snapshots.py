@@ -1,0 +1,138 @@
+"""The state of a ticket as bytes, and back: what a worker stores in its changelog.
+
+A stored value is `[version,progress,...]` on its first line; `progress` is the offset of the source record up to which it is
+folded in. The lines after it are the ticket's own events as they came, one a line. A value of a newer version is refused:
+an older worker must not guess.
+"""
+
+from typing import Any, NamedTuple
+
+import orjson
+
+from slastream.core.clocks import Cycle, Declared, Labels
+from slastream.core.events import Override
+from slastream.core.facts import Fact
+from slastream.core.rules import Rule, Rulebook
+from slastream.core.tickets import Clock, Ticket
+from slastream.errors import SnapshotError
+
+VERSION = 1
+
+
+class Stored(NamedTuple):
+    """A ticket with what is kept beside its clocks.
+
+    `held`: facts that wait for late events; `ids`: digests of the ids of its events; `withdrawn`: the last revision of each
+    cycle that a late event made undone; `log`: its events, each ending with a line feed.
+    """
+
+    ticket: Ticket
+    progress: int
+    held: list[tuple[Fact, Labels]]
+    ids: set[int]
+    withdrawn: dict[tuple[str, str, int], int]
+    log: bytes
+
+
+def progress_of(value: bytes) -> int:
+    """Up to which record a stored value is folded in. Raises SnapshotError for a version that is newer than this one."""
+    version, progress, _ = value[1:60].split(b",", 2)
+    if int(version) > VERSION:
+        raise SnapshotError(
+            f"the stored state has version {int(version)}, this program reads up to {VERSION}; start the newer program again"
+        )
+    return int(progress)
+
+
+def encode_ticket(stored: Stored) -> bytes:
+    ticket = stored.ticket
+    clocks = [
+        [
+            clock.rule.agreement.name,
+            clock.rule.promise.name,
+            None if clock.selection is None else clock.rule.selection_index(clock.selection),
+            clock.start_held,
+            clock.pause_held,
+            [_cycle_to_list(cycle) for cycle in clock.cycles],
+        ]
+        for clock in ticket.clocks.values()
+    ]
+    state = [
+        VERSION,
+        stored.progress,
+        ticket.rulebook.policy.version,
+        ticket.ticket_id,
+        ticket.attributes,
+        [ticket.opened_at, ticket.is_created, ticket.is_gone, ticket.last],
+        clocks,
+        [[*fact, *labels] for fact, labels in stored.held],
+        list(stored.ids),
+        [[*key, revision] for key, revision in stored.withdrawn.items()],
+    ]
+    return orjson.dumps(state) + b"\n" + stored.log
+
+
+def decode_ticket(value: bytes, book: Rulebook) -> Stored:
+    """Raises SnapshotError for bytes that are none of ours."""
+    progress_of(value)
+    head, _, log = value.partition(b"\n")
+    try:
+        state = orjson.loads(head)
+        _, progress, _, ticket_id, attributes, (opened_at, is_created, is_gone, last), clocks, held, ids, withdrawn = state
+        ticket = Ticket(ticket_id, book)
+        ticket.attributes = attributes
+        ticket.opened_at, ticket.is_created, ticket.is_gone = opened_at, is_created, is_gone
+        ticket.last = None if last is None else (last[0], last[1], last[2])
+        for agreement, promise, selection, start_held, pause_held, cycles in clocks:
+            rule = book.by_name.get((agreement, promise))
+            if rule is None:
+                continue
+            chosen = None if selection is None or selection >= len(rule.selections) else rule.selections[selection][1]
+            clock = Clock(rule, chosen, [], start_held, pause_held)
+            clock.cycles = [_cycle_from_list(rule, one) for one in cycles]
+            ticket.clocks[rule.index] = clock
+        ticket.matched = book.matching(attributes, opened_at) if opened_at is not None else frozenset()
+        ticket.set_wake()
+        return Stored(
+            ticket,
+            progress,
+            [(Fact(*one[:9]), Labels(*one[9:])) for one in held],
+            set(ids),
+            {(agreement, promise, number): revision for agreement, promise, number, revision in withdrawn},
+            log,
+        )
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise SnapshotError(f"the stored state of a ticket cannot be read: {error}") from error
+
+
+def _cycle_to_list(cycle: Cycle) -> list[Any]:
+    declared = cycle.declared
+    return [
+        cycle.number, cycle.started_at, cycle.rule.selection_index(cycle.selection), cycle.is_paused, cycle.since, cycle.used_us,
+        cycle.paused_us, cycle.paused_real_us, cycle.switches, cycle.starts_paused, cycle.base_used_us, cycle.stopped_at,
+        cycle.breached_at, cycle.cancel_reason, cycle.is_cancelled, _plain(cycle.override), cycle.group, _plain(cycle.labels),
+        None if declared is None else [[d.fact, d.threshold, d.at, d.occurrence, d.is_active] for d in declared],
+        cycle.next_at, cycle.revision, cycle.published_in, cycle.fixed_due_at,
+    ]  # fmt: skip
+
+
+def _cycle_from_list(rule: Rule, one: list[Any]) -> Cycle:
+    (
+        number, started_at, selection, is_paused, since, used_us, paused_us, paused_real_us, switches, starts_paused, base_used_us,
+        stopped_at, breached_at, cancel_reason, is_cancelled, override, group, labels, declared, next_at, revision, published_in,
+        fixed_due_at,
+    ) = one  # fmt: skip
+    return Cycle(
+        rule=rule, number=number, started_at=started_at, selection=rule.selections[selection][1], is_paused=is_paused,
+        since=since, used_us=used_us, paused_us=paused_us, paused_real_us=paused_real_us, switches=switches,
+        starts_paused=starts_paused, base_used_us=base_used_us, stopped_at=stopped_at, breached_at=breached_at,
+        cancel_reason=cancel_reason, is_cancelled=is_cancelled, override=None if override is None else Override(*override),
+        group=group, labels=None if labels is None else Labels(*labels),
+        declared=None if declared is None else [Declared(*d) for d in declared], next_at=next_at, revision=revision,
+        published_in=published_in, fixed_due_at=fixed_due_at, is_touched=False,
+    )  # fmt: skip
+
+
+def _plain(value: tuple[Any, ...] | None) -> list[Any] | None:
+    """orjson refuses named tuples."""
+    return None if value is None else list(value)
