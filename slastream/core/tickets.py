@@ -251,7 +251,11 @@ class Ticket:
         if cycle is not None:
             if stop_holds:
                 cycle.stop(at, cause, facts)
-            elif rule.reset is not None and rule.reset.holds(attributes, event, changed):
+            elif (
+                rule.reset is not None
+                and rule.reset.holds(attributes, event, changed)
+                and not (rule.holds_group and cycle.group == attributes.get("group"))
+            ):
                 cycle.stop(at, cause, facts)
                 restarts = True
             elif ended is not None:

@@ -420,11 +420,8 @@ def rejected_output(record: Record, error: EventError) -> Output:
         "reason": error.reason,
         "path": error.path,
         "message": str(error),
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "key": None if record.key is None else base64.b64encode(record.key).decode(),
-        "value": base64.b64encode(record.value or b"").decode(),
+        "original": None if record.value is None else base64.b64encode(record.value).decode(),
+        "origin": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
     }
     return Output("sla.rejected", origin.encode(), origin.encode(), orjson.dumps(line))
 
