@@ -1,0 +1,322 @@
+"""One worker process: a Faust application with an agent for each stage, and what stands around it.
+
+`run_worker` blocks until SIGTERM or SIGINT, after which everything that was applied is durable and committed. Any
+number of processes may run the same worker; Kafka's group hands out the partitions.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import aiokafka
+import faust
+import uvloop
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from slastream.errors import DeliveryError
+from slastream.stream.commit import AcknowledgedWriter, PartitionCounts, TransactionalWriter, Writer
+from slastream.stream.deadlines import Deadlines
+from slastream.stream.failure import fail_stop, quieten_clients
+from slastream.stream.lane import LaneSchema, LaneSettings, lane_agent, lane_transport
+from slastream.stream.lifecycle import Lifecycle
+from slastream.stream.runtime import Runtime, TopicPartition
+from slastream.stream.stage import Stage
+
+log = logging.getLogger(__name__)
+
+GC_THRESHOLDS = (200_000, 50, 50)
+"""Worth 50 % of throughput, together with `gc.freeze` after the start (`docs/decisions/stream-lane.md`)."""
+FETCH_MAX_WAIT_MS = 20
+"""aiokafka asks for a partition that was just read only when its request for the idle others has come back: so soon."""
+LONGEST_STOP_SECONDS = 30.0
+
+OnRuntime = Callable[[Runtime], Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """How a worker runs. `broker` is `host:port`, several separated by commas.
+
+    `group_instance_id` makes membership static: a worker that restarts within `session_timeout_seconds` gets its
+    partitions back without a rebalance. `security` holds aiokafka's arguments for TLS and SASL.
+    """
+
+    broker: str
+    app_id: str = "slastream"
+    delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    group_instance_id: str | None = None
+    metrics_listen: str | None = None
+    session_timeout_seconds: float = 10.0
+    heartbeat_interval_seconds: float = 3.0
+    rebalance_timeout_seconds: float = 60.0
+    request_timeout_seconds: float = 40.0
+    transaction_timeout_seconds: float = 30.0
+    commit_interval_seconds: float = 0.05
+    offset_commit_interval_seconds: float = 1.0
+    chunk_records: int = 8192
+    chunk_wait_seconds: float = 0.005
+    max_outstanding_records: int = 200_000
+    batch_bytes: int = 262_144
+    security: Mapping[str, Any] = field(default_factory=dict)
+
+    def client_options(self) -> dict[str, Any]:
+        """Arguments of every aiokafka client."""
+        return {
+            "bootstrap_servers": self.broker.split(","),
+            "client_id": self.group_instance_id or self.app_id,
+            "request_timeout_ms": int(self.request_timeout_seconds * 1000),
+            **self.security,
+        }
+
+    def consumer_options(self) -> dict[str, Any]:
+        """Arguments of the group's consumer. A restore may take long, so that not fetching is no reason to leave."""
+        return {
+            "session_timeout_ms": int(self.session_timeout_seconds * 1000),
+            "heartbeat_interval_ms": int(self.heartbeat_interval_seconds * 1000),
+            "rebalance_timeout_ms": int(self.rebalance_timeout_seconds * 1000),
+            "max_poll_interval_ms": 24 * 3600 * 1000,
+            "fetch_max_wait_ms": FETCH_MAX_WAIT_MS,
+        }
+
+    def producer_options(self) -> dict[str, Any]:
+        """Arguments of our producers: own batches, so no linger."""
+        return {
+            **self.client_options(),
+            "acks": "all",
+            "linger_ms": 0,
+            "retry_backoff_ms": 20,
+            "max_batch_size": self.batch_bytes,
+            "transaction_timeout_ms": int(self.transaction_timeout_seconds * 1000),
+        }
+
+
+def run_worker(
+    settings: WorkerSettings,
+    stages: Sequence[Stage],
+    *,
+    on_start: OnRuntime | None = None,
+    on_ready: OnRuntime | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    `on_start` is called when the broker has answered, before the group is joined; `on_ready` once, when all partitions
+    of the first assignment run. Raises DeliveryError when topics are missing or do not fit together. Ends the process
+    with a status above 69 when something fails that the next life must repair.
+    """
+    check_stages(stages)
+    quieten_clients()
+    logging.getLogger("faust").setLevel(logging.INFO)
+    with _uvloop_policy(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_Worker(settings, stages, on_start, on_ready).run())
+
+
+def check_stages(stages: Sequence[Stage]) -> None:
+    """Raise ValueError for stages that cannot run in one worker (our bug)."""
+    sources = [source for stage in stages for source in stage.sources]
+    if len(set(sources)) != len(sources):
+        raise ValueError(f"a topic is the source of one stage only, but the sources are {sources}")
+    if wrong := [stage.name for stage in stages if stage.tick_topic not in stage.sources]:
+        raise ValueError(f"the tick topic must be a source of its stage, but is not in {wrong}")
+
+
+@contextlib.contextmanager
+def _uvloop_policy() -> Iterator[None]:
+    """Faust's consumer makes its thread's loop by the policy."""
+    before = asyncio.get_event_loop_policy()
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop_policy(before)
+
+
+class _App(faust.App):  # type: ignore[misc]  # untyped
+    async def on_first_start(self) -> None:
+        """Nothing: upstream makes folders for stores, which are not used."""
+
+
+class _Worker:
+    def __init__(
+        self, settings: WorkerSettings, stages: Sequence[Stage], on_start: OnRuntime | None, on_ready: OnRuntime | None
+    ) -> None:
+        self._settings = settings
+        self._runtime = Runtime(stages)
+        self._on_start = on_start
+        self._on_ready = on_ready
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        if not await self._wait_for_broker():
+            return
+        await check_topics(self._settings, self._runtime.stages)
+        async with self._clients() as (producer, probe):
+            lifecycle = self._lifecycle(producer, probe)
+            await _call(self._on_start, self._runtime)
+            await self._run_app(lifecycle)
+
+    async def _wait_for_broker(self) -> bool:
+        """Try until a broker answers; False when the worker is to stop before."""
+        said_at = -10.0
+        while not self._stop.is_set():
+            try:
+                async with asyncio.timeout(10):
+                    client = AIOKafkaAdminClient(**self._settings.client_options())
+                    try:
+                        await client.start()
+                    finally:
+                        await client.close()
+            except (KafkaError, OSError, TimeoutError) as error:
+                if time.monotonic() - said_at >= 10:
+                    said_at = time.monotonic()
+                    log.error("no broker answers at %s (%r); trying again", self._settings.broker, error)
+            else:
+                return True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), 0.5)
+        return False
+
+    @contextlib.asynccontextmanager
+    async def _clients(self) -> AsyncIterator[tuple[Any, Any]]:
+        """A plain producer (ticks; everything when delivery is at least once), and a consumer without a group."""
+        producer = aiokafka.AIOKafkaProducer(**self._settings.producer_options())
+        probe = aiokafka.AIOKafkaConsumer(**self._settings.client_options(), group_id=None, enable_auto_commit=False)
+        try:
+            await producer.start()
+            await probe.start()
+            yield producer, probe
+        finally:
+            await probe.stop()
+            await producer.stop()
+
+    def _lifecycle(self, producer: Any, probe: Any) -> Lifecycle:
+        settings = self._settings
+
+        async def ends(partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+            found = await probe.end_offsets([aiokafka.TopicPartition(*each) for each in partitions])
+            return {TopicPartition(*each): offset for each, offset in found.items()}
+
+        async def send(partition: TopicPartition, value: bytes) -> int:
+            sent = await producer.send_and_wait(partition.topic, value=value, partition=partition.partition)
+            return int(sent.offset)
+
+        def new_writer(stage: Stage, partition: int) -> Writer:
+            if settings.delivery == "at_least_once":
+                return AcknowledgedWriter(producer)
+            transactional_id = f"{settings.app_id}-{stage.name}-{partition}"
+            return TransactionalWriter(transactional_id, settings.app_id, settings.producer_options())
+
+        lifecycle = Lifecycle(
+            self._runtime,
+            Deadlines(ends, send),
+            PartitionCounts(producer),
+            new_writer,
+            settings.client_options(),
+            commit_interval_seconds=settings.commit_interval_seconds,
+        )
+        lifecycle.on_running = self._partition_runs
+        return lifecycle
+
+    async def _partition_runs(self) -> None:
+        if self._on_ready is not None and self._runtime.is_ready:
+            on_ready, self._on_ready = self._on_ready, None
+            gc.collect()
+            gc.freeze()
+            await _call(on_ready, self._runtime)
+
+    async def _run_app(self, lifecycle: Lifecycle) -> None:
+        gc.set_threshold(*GC_THRESHOLDS)
+        app = make_app(self._settings, self._runtime.stages, lifecycle)
+        starting = asyncio.create_task(app.start(), name="start")
+        await app.wait_for_stopped(self._stop)
+        if app.crash_reason is not None:
+            fail_stop("the application crashed", cause=app.crash_reason)
+        log.info("stops: what was applied becomes durable first")
+        try:
+            async with asyncio.timeout(LONGEST_STOP_SECONDS):
+                await app.stop()
+                await lifecycle.close()
+        except Exception as error:  # noqa: BLE001  # fail-stop
+            fail_stop("did not stop cleanly", cause=error)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        log.info("stopped")
+
+
+def make_app(settings: WorkerSettings, stages: Sequence[Stage], lifecycle: Lifecycle) -> Any:
+    """The Faust application: an agent per stage, no tables (`docs/decisions/stream-own-restore.md`), no web server."""
+    app = _App(
+        settings.app_id,
+        broker=[f"kafka://{address}" for address in settings.broker.split(",")],
+        loop=asyncio.get_running_loop(),
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        agent_supervisor="mode.supervisors.CrashingSupervisor",
+        broker_commit_interval=settings.offset_commit_interval_seconds,
+        broker_commit_every=100_000_000,
+        broker_session_timeout=settings.session_timeout_seconds,
+        broker_heartbeat_interval=settings.heartbeat_interval_seconds,
+        broker_rebalance_timeout=settings.rebalance_timeout_seconds,
+        broker_request_timeout=settings.request_timeout_seconds,
+        consumer_group_instance_id=settings.group_instance_id,
+        stream_buffer_maxsize=256,
+        stream_wait_empty=True,
+        producer_linger=0,
+        producer_max_batch_size=settings.batch_bytes,
+        producer_request_timeout=settings.request_timeout_seconds,
+    )
+    lane = LaneSettings(
+        client_options=settings.client_options(),
+        consumer_options=settings.consumer_options(),
+        security=settings.security,
+        chunk_records=settings.chunk_records,
+        chunk_wait_seconds=settings.chunk_wait_seconds,
+        max_outstanding_records=settings.max_outstanding_records,
+        commits_offsets=settings.delivery == "at_least_once",
+    )
+    app.transport = lane_transport(lifecycle, lane)(app.conf.broker_consumer, app)
+    app.producer_transport = app.transport
+    for stage in stages:
+        schema = LaneSchema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        app.agent(app.topic(*stage.sources, schema=schema), name=stage.name)(lane_agent(lifecycle, stage.name))
+    lifecycle.positions = app.consumer
+    return app
+
+
+async def check_topics(settings: WorkerSettings, stages: Sequence[Stage]) -> None:
+    """Raise DeliveryError unless all topics of each stage are there with equal partition counts."""
+    client = AIOKafkaAdminClient(**settings.client_options())
+    try:
+        await client.start()
+        found = {each["topic"]: len(each["partitions"]) for each in await client.describe_topics()}
+    finally:
+        await client.close()
+    problems = []
+    for stage in stages:
+        topics = (*stage.sources, stage.table)
+        missing = [topic for topic in topics if not found.get(topic)]
+        counts = {topic: found[topic] for topic in topics if topic not in missing}
+        if missing:
+            problems.append(f"topics of stage {stage.name} are missing: {', '.join(missing)}")
+        if len(set(counts.values())) > 1:
+            listed = ", ".join(f"{topic} {count}" for topic, count in counts.items())
+            problems.append(f"topics of stage {stage.name} have different partition counts ({listed})")
+    if problems:
+        raise DeliveryError("; ".join(problems) + "; create them with: slastream topics create --partitions N")
+
+
+async def _call(function: OnRuntime | None, runtime: Runtime) -> None:
+    if function is not None and (waiting := function(runtime)) is not None:
+        await waiting
