@@ -59,7 +59,7 @@ class Lifecycle:
         self._restores = asyncio.Semaphore(parallel_restores)
         self._is_assigned = asyncio.Event()
         self.positions: Positions
-        self.on_running: Callable[[], Awaitable[None] | None] = lambda: None
+        self.on_change: Callable[[], Awaitable[None] | None] = lambda: None
 
     # Assignment
 
@@ -84,6 +84,7 @@ class Lifecycle:
                 runtime.kept_partitions += 1
                 if kept not in self._opening:
                     self._spawn(kept, self._seek_and_run(kept))
+        await self._tell()
 
     async def drain(self) -> None:
         """Apply nothing more, and return when all that was applied is durable. A restore under way goes on."""
@@ -155,7 +156,10 @@ class Lifecycle:
         offsets = ", ".join(f"{each.partition.topic} from {each.applied}" for each in owned.sources.values())
         self.runtime.enter(owned, State.RUNNING, offsets)
         self._deadlines.arm(owned)
-        if (waiting := self.on_running()) is not None:
+        await self._tell()
+
+    async def _tell(self) -> None:
+        if (waiting := self.on_change()) is not None:
             await waiting
 
     async def _close(self, owned: OwnedPartition) -> None:
@@ -224,7 +228,7 @@ class Lifecycle:
 
 
 def partitions_of_stages(stages: Sequence[Stage], assigned: Collection[TopicPartition]) -> set[tuple[str, int]]:
-    """Which (stage, partition) an assignment gives. Ends the process when topics of a stage were handed out unequally."""
+    """Which (stage, partition) an assignment gives; ends the process when topics of a stage are not together."""
     wanted: set[tuple[str, int]] = set()
     for stage in stages:
         numbers = {topic: {each.partition for each in assigned if each.topic == topic} for topic in stage.sources}

@@ -223,10 +223,10 @@ class _Worker:
             settings.client_options(),
             commit_interval_seconds=settings.commit_interval_seconds,
         )
-        lifecycle.on_running = self._partition_runs
+        lifecycle.on_change = self._after_change
         return lifecycle
 
-    async def _partition_runs(self) -> None:
+    async def _after_change(self) -> None:
         if self._on_ready is not None and self._runtime.is_ready:
             on_ready, self._on_ready = self._on_ready, None
             gc.collect()

@@ -1,12 +1,13 @@
 """A worker with a toy core: counts per key, an output at every hundredth, deadlines on request. Run by the tests.
 
-Events are `{"due": <epoch µs> | null}`: a due instant is declared once by an output when a tick at or after it was read.
+Events are `{"due": <epoch µs> | null}`: an output declares a due instant once, when a tick at or after it was read.
 With `--services` a second stage counts the outputs of the first, and what else comes in on another topic.
 """
 
 import argparse
 import logging
 import sys
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -69,8 +70,9 @@ class Counter:
             state["due"] = self._due[record.key] = event["due"]
 
     def _tick(self, event: dict[str, Any], record: Record) -> None:
+        at = datetime.fromisoformat(event["at"])
         for key, due in list(self._due.items()):
-            if due <= record.timestamp_us:
+            if due <= at.timestamp() * 1e6 + 1:
                 del self._due[key]
                 self._keys[key]["due"] = None
                 self._keys[key]["seen"][record.topic] = record.offset + 1
@@ -121,6 +123,7 @@ def main() -> int:
     parser.add_argument("--prefix", required=True)
     parser.add_argument("--delivery", default="exactly_once")
     parser.add_argument("--session-seconds", type=float, default=6.0)
+    parser.add_argument("--instance", help="static membership")
     parser.add_argument("--services", action="store_true")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
@@ -128,12 +131,19 @@ def main() -> int:
         broker=arguments.broker,
         app_id=arguments.prefix,
         delivery=arguments.delivery,
+        group_instance_id=arguments.instance,
         session_timeout_seconds=arguments.session_seconds,
         heartbeat_interval_seconds=1.0,
     )
     chosen = stages(arguments.prefix, with_services=arguments.services)
-    run_worker(settings, chosen, on_ready=lambda runtime: say("ready", runtime))
-    print("stopped", flush=True)
+    started: list[Runtime] = []
+    run_worker(settings, chosen, on_start=started.append, on_ready=lambda runtime: say("ready", runtime))
+    for r in started:
+        print(
+            f"stopped {r.records=} {r.chunks=} {r.rewinds=} {r.chain_breaks=} {r.stale_chunks=} {r.kept_partitions=}"
+            f" {r.rebalances=}",
+            flush=True,
+        )
     return 0
 
 

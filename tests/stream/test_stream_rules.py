@@ -1,0 +1,255 @@
+"""The rules of the shell that need no broker: chains of chunks, highest progress, partitions of keys, fail-stop."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from slastream.stream.commit import Committer, PartitionCounts, Write, partition_of
+from slastream.stream.deadlines import Deadlines, tick_value
+from slastream.stream.failure import RepeatedLines
+from slastream.stream.lifecycle import Lifecycle, partitions_of_stages
+from slastream.stream.restore import _keep_highest
+from slastream.stream.runtime import OwnedPartition, Runtime, Source, State, TopicPartition
+from slastream.stream.stage import Cut, Output, Record, Stage
+from slastream.stream.worker import check_stages
+
+
+class Notes:
+    """A core that remembers what it was given; a stored value is its own progress."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def restore(self, key: bytes, value: bytes) -> None: ...
+    def restored(self) -> None: ...
+    def progress(self, value: bytes) -> int:
+        return int(value)
+
+    def apply(self, record: Record) -> None:
+        self.seen.append(record.offset)
+
+    def cut(self) -> Cut:
+        return Cut([(b"meta", b"%d" % len(self.seen))], [Output("out", b"service", b"id", b"fact")])
+
+    def has_changes(self) -> bool:
+        return False
+
+    @property
+    def wake_at(self) -> int | None:
+        return None
+
+    @property
+    def ticks_allowed(self) -> bool:
+        return True
+
+
+class Fetched(NamedTuple):
+    topic: str
+    offset: int
+    key: bytes | None = None
+    value: bytes | None = b"{}"
+    timestamp: int = 5
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass
+class Run:
+    """A run of records, as the lane hands it over."""
+
+    source: Source
+    epoch: int
+    previous_end: int
+    value: list[Fetched]
+
+
+class Kept:
+    """A writer that keeps what was to be written."""
+
+    def __init__(self) -> None:
+        self.writes: list[Write] = []
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def write(self, table: TopicPartition, write: Write) -> None:
+        self.writes.append(write)
+
+
+class Known(PartitionCounts):
+    """Every topic has four partitions."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    async def _ask(self, topic: str) -> int:
+        return 4
+
+
+STAGE = Stage("tickets", ("in",), "table", "in", lambda _: Notes())
+
+
+async def _ends(_: Any) -> dict[TopicPartition, int]:
+    return {}
+
+
+async def _send(_: TopicPartition, __: bytes) -> int:
+    return 0
+
+
+async def _running(stage: Stage = STAGE) -> tuple[Lifecycle, OwnedPartition, Source, Kept]:
+    counts, writer = Known(), Kept()
+    await counts.learn(("in", "out"))
+    lifecycle = Lifecycle(
+        Runtime([stage]), Deadlines(_ends, _send), counts, lambda *_: writer, {}, commit_interval_seconds=0
+    )
+    owned = OwnedPartition(stage, 1, 1, Notes(), State.RUNNING)
+    source = Source(TopicPartition("in", 1), owned, epoch=1)
+    owned.sources[source.partition] = source
+    owned.committer = Committer(owned, writer, counts, 0)
+    lifecycle.runtime.owned[stage.name, 1] = owned
+    return lifecycle, owned, source, writer
+
+
+def _offsets(owned: OwnedPartition) -> list[int]:
+    assert isinstance(owned.processor, Notes)
+    return owned.processor.seen
+
+
+def test_a_chunk_that_follows_is_applied() -> None:
+    async def scenario() -> None:
+        lifecycle, owned, source, _ = await _running()
+        await lifecycle.apply(Run(source, 1, 0, [Fetched("in", 0), Fetched("in", 1)]))
+        await lifecycle.apply(Run(source, 1, 2, [Fetched("in", 7)]))  # a gap that compaction or a marker left
+        assert _offsets(owned) == [0, 1, 7]
+        assert (source.applied, owned.unflushed_records) == (8, 3)
+
+    asyncio.run(scenario())
+
+
+def test_a_chunk_after_a_hole_is_refused_and_everything_is_read_again() -> None:
+    async def scenario() -> None:
+        lifecycle, owned, source, _ = await _running()
+        await lifecycle.apply(Run(source, 1, 0, [Fetched("in", 0)]))
+        await lifecycle.apply(Run(source, 1, 5, [Fetched("in", 5)]))  # what ended at 5 was lost on the way
+        await lifecycle.apply(Run(source, 1, 6, [Fetched("in", 6)]))
+        assert _offsets(owned) == [0]
+        assert source.is_in_doubt
+        assert source.applied == 1
+        assert lifecycle.runtime.chain_breaks == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_chunk_from_before_a_seek_is_dropped() -> None:
+    async def scenario() -> None:
+        lifecycle, owned, source, _ = await _running()
+        lifecycle.rewind_running()
+        await lifecycle.apply(Run(source, 1, 0, [Fetched("in", 0)]))
+        assert _offsets(owned) == []
+        assert lifecycle.runtime.stale_chunks == 1
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_applied_to_a_partition_that_drains() -> None:
+    async def scenario() -> None:
+        lifecycle, owned, source, _ = await _running()
+        await lifecycle.drain()
+        await lifecycle.apply(Run(source, 1, 0, [Fetched("in", 0)]))
+        assert owned.state is State.DRAINING
+        assert _offsets(owned) == []
+
+    asyncio.run(scenario())
+
+
+def test_draining_makes_all_that_was_applied_durable_in_one_cut() -> None:
+    async def scenario() -> None:
+        lifecycle, owned, source, writer = await _running()
+        await lifecycle.apply(Run(source, 1, 0, [Fetched("in", 0), Fetched("in", 1)]))
+        await lifecycle.drain()
+        [write] = writer.writes
+        assert write.offsets == {("in", 1): 2}
+        assert write.state == [(b"meta", b"2", [])]
+        assert write.outputs == {("out", partition_of(b"service", 4)): [(b"id", b"fact", [])]}
+        assert (source.durable, owned.unflushed_records) == (2, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_misplaced_record_is_forwarded_with_its_headers_and_not_applied() -> None:
+    async def scenario() -> None:
+        lifecycle, owned, source, writer = await _running()
+        right = next(key for key in (b"%d" % n for n in range(99)) if partition_of(key, 4) == 1)
+        wrong = next(key for key in (b"%d" % n for n in range(99)) if partition_of(key, 4) == 2)
+        records = [
+            Fetched("in", 0, right),
+            Fetched("in", 1, wrong, b"{}", 5, (("backfill", b"begin"),)),
+            Fetched("in", 2),
+        ]
+        await lifecycle.apply(Run(source, 1, 0, records))
+        await lifecycle.drain()
+        assert _offsets(owned) == [0, 2]
+        assert owned.misplaced_records == 1
+        assert writer.writes[0].outputs["in", 2] == [(wrong, b"{}", [("backfill", b"begin")])]  # type: ignore[index]
+
+    asyncio.run(scenario())
+
+
+def test_recovery_keeps_the_highest_progress_of_a_key_not_the_last_record() -> None:
+    values: dict[bytes, bytes] = {}
+    progress: dict[bytes, int] = {}
+    log = [
+        (b"a", b"3"),
+        (b"a", b"9"),
+        (b"a", b"4"),
+        (b"b", b"1"),
+        (b"b", None),
+        (b"c", b"2"),
+        (b"c", None),
+        (b"c", b"1"),
+    ]
+    _keep_highest(values, progress, [Fetched("table", n, key, value) for n, (key, value) in enumerate(log)], Notes())
+    assert values == {b"a": b"9", b"c": b"1"}
+
+
+def test_a_tick_is_rfc_3339_with_microseconds() -> None:
+    assert tick_value(1_700_000_000_000_250) == b'{"type":"tick","at":"2023-11-14T22:13:20.000250Z"}'
+
+
+def test_repeated_lines_of_one_template_pass_once_and_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    lines = RepeatedLines(every_seconds=0.0)
+    patient = RepeatedLines(every_seconds=3600.0)
+    record = logging.LogRecord("aiokafka", logging.ERROR, "", 0, "no connection to %s", ("broker",), None)
+    assert [patient.filter(record) for _ in range(3)] == [True, False, False]
+    assert all(lines.filter(record) for _ in range(3))
+
+
+def test_one_topic_belongs_to_one_stage_only() -> None:
+    with pytest.raises(ValueError, match="source of one stage only"):
+        check_stages([STAGE, STAGE])
+
+
+def test_ticks_go_into_a_source_of_the_stage() -> None:
+    with pytest.raises(ValueError, match="tick topic"):
+        check_stages([STAGE._replace(tick_topic="elsewhere")])
+
+
+def test_partitions_of_all_topics_of_a_stage_come_together() -> None:
+    stage = STAGE._replace(sources=("in", "also"))
+    assigned = {TopicPartition(topic, number) for topic in stage.sources for number in (0, 3)}
+    assert partitions_of_stages([stage], assigned) == {("tickets", 0), ("tickets", 3)}
+
+
+def test_an_unequal_assignment_ends_the_process() -> None:
+    code = (
+        "from slastream.stream.lifecycle import *; from slastream.stream.runtime import TopicPartition as T;"
+        "partitions_of_stages([Stage('s', ('a', 'b'), 't', 'a', None)], {T('a', 0), T('b', 1)})"
+    )
+    repository = Path(__file__).parents[2]
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, cwd=repository)
+    assert ended.returncode == 72
