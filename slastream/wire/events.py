@@ -74,6 +74,7 @@ _AUTHORS = frozenset(AUTHORS)
 _STATES = frozenset(STATES)
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _INT64 = 2**63
+_DURATION_LENGTH = 40
 _BOUND = re.compile(r"\+?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d{1,2})?|[iI]nf)", re.ASCII)
 
 _WORDS = {
@@ -90,8 +91,8 @@ _WORDS = {
 def decode_event(line: bytes) -> Event:
     """The event that a record or a line holds.
 
-    Raises EventError. Costs 4.6 µs of CPU for a ticket event of 430 bytes with an `event_id`, 5.9 µs without, of which
-    1 µs is orjson and 1 µs two instants (CPython 3.11, a shared 2 GHz Xeon core). The stream's hot path: hence the
+    Raises EventError. Costs 5 µs of CPU for a ticket event of 430 bytes with an `event_id`, 6.5 µs without, of which
+    1 µs is orjson and 1.5 µs two instants (CPython 3.11, a shared 2 GHz Xeon core). The stream's hot path: hence the
     checks written out in `_ticket`.
     """
     if len(line) > MAX_LINE_BYTES:
@@ -153,7 +154,10 @@ def _ticket(document: dict[str, Any], line: bytes) -> TicketEvent:
     ticket_id = document["ticket_id"]
     if type(ticket_id) is not str or not 0 < len(ticket_id) <= MAX_NAME_LENGTH:
         _bad_name(ticket_id, "ticket_id")
-    occurred_at = _instant(document, "occurred_at", "occurred_at")
+    try:
+        occurred_at = parse_instant(document["occurred_at"])
+    except (KeyError, TypeError, ValueError):
+        occurred_at = _instant(document, "occurred_at", "occurred_at")
     sequence = get("sequence", 0)
     if type(sequence) is not int or not -_INT64 <= sequence < _INT64:
         sequence = _integer(document, "sequence", "sequence", 0)
@@ -377,9 +381,7 @@ def _instant(holder: dict[str, Any], name: str, path: str) -> Instant:
     try:
         return parse_instant(value)
     except ValueError as error:
-        raise EventError(
-            "bad_instant", path, f"{error}; write RFC 3339 with an offset, such as 2026-03-02T10:05:00Z"
-        ) from None
+        raise EventError("bad_instant", path, str(error)) from None
 
 
 def _duration(holder: dict[str, Any], name: str) -> Duration | None:
@@ -389,10 +391,10 @@ def _duration(holder: dict[str, Any], name: str) -> Duration | None:
     if type(value) is not str:
         _wrong_type(value, name, "a duration as text")
     try:
-        duration = parse_duration(value)
+        duration = parse_duration(value) if len(value) <= _DURATION_LENGTH else Duration(0)
     except ValueError:
         duration = Duration(0)
-    if duration <= 0:
+    if not 0 < duration < _INT64:
         _bad_value(value, name, "a duration above zero, such as 90s or 15m")
     return duration
 
