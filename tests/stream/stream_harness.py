@@ -191,10 +191,13 @@ class Job:
 
 
 @contextmanager
-def job(broker: str, name: str, folder: Path, delivery: str, *, with_services: bool = False) -> Iterator[Job]:
+def job(
+    broker: str, name: str, folder: Path, delivery: str, *, with_services: bool = False, has_topics: bool = False
+) -> Iterator[Job]:
     """A job with its topics; its workers are killed at the end."""
     made = Job(broker, name, folder, delivery, with_services=with_services)
-    asyncio.run(made.create_topics())
+    if not has_topics:
+        asyncio.run(made.create_topics())
     try:
         yield made
     finally:

@@ -230,3 +230,21 @@ def test_a_worker_without_a_broker_says_so_once_and_ends_on_sigterm(tmp_path: Pa
     wait_until(lambda: worker.logged("no broker answers at 127.0.0.1:9") == 1, 20, "it says so")
     worker.terminate()
     assert len(worker.log.read_text().splitlines()) < 10
+
+
+@BOTH
+def test_a_broker_that_dies_and_returns_loses_nothing_and_does_not_fill_the_log(tmp_path: Path, delivery: str) -> None:
+    with KafkaBroker.start(tmp_path / "kafka") as broker, job(broker.address, "dies", tmp_path, delivery) as toy:
+        toy.start().wait_ready()
+
+        def kill_the_broker() -> None:
+            wait_until(lambda: has_committed_state(toy), 20, "something was committed")
+            broker.kill()
+            broker.restart()
+
+        run(kill_the_broker, toy.feed(10_000, 3.0))
+        if toy.workers[0].process.poll() is not None:  # fail-stop: the supervisor's part
+            assert toy.workers[0].process.returncode == 70
+            toy.start().wait_ready()
+        asyncio.run(toy.check(is_exactly_once=delivery == "exactly_once"))
+        assert len(toy.workers[0].log.read_text().splitlines()) < 300, toy.story()
