@@ -153,7 +153,7 @@ class PartitionCounts:
         except UnknownTopicOrPartitionError:
             partitions = None
         if not partitions:
-            raise DeliveryError(f"topic {topic} does not exist; create it with: slastream topics create {topic}")
+            raise DeliveryError(f"topic {topic} does not exist; missing topics are created by: slastream topics create")
         return len(partitions)
 
     def __getitem__(self, topic: str) -> int:

@@ -88,7 +88,7 @@ class Fetched(NamedTuple):
 class LaneConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # untyped
     """The thread in which aiokafka's group consumer lives. Everything here but `_create_worker_consumer` runs in it."""
 
-    lane: LaneSettings
+    mundane_level = "debug"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -98,7 +98,7 @@ class LaneConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  
         """Upstream's with our settings, and always with Faust's assignor: it keeps co-partitioned topics together."""
         self._assignor = self.app.assignor
         return aiokafka.AIOKafkaConsumer(
-            **{**self.lane.client_options, **self.lane.consumer_options},
+            **{**self.consumer.lane.client_options, **self.consumer.lane.consumer_options},
             group_id=self.app.conf.id,
             group_instance_id=self.app.conf.consumer_group_instance_id,
             partition_assignment_strategy=[self._assignor],
@@ -150,10 +150,10 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]  # untyped
 
     lifecycle: ClassVar[Lifecycle]
     lane: ClassVar[LaneSettings]
+    mundane_level = "debug"
 
     def _new_consumer_thread(self) -> Any:
-        thread_class = type("Thread", (LaneConsumerThread,), {"lane": self.lane})
-        return thread_class(self, loop=self.loop, beacon=self.beacon)
+        return LaneConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     # Seeking and resuming are ours: a partition is read when the lifecycle says so.
 
@@ -303,6 +303,8 @@ def lane_transport(lifecycle: Lifecycle, lane: LaneSettings) -> Callable[..., An
         pass
 
     class Producer(driver.Producer):  # type: ignore[misc]  # untyped
+        mundane_level = "debug"
+
         def _settings_auth(self) -> Mapping[str, Any]:
             return lane.security
 

@@ -138,6 +138,8 @@ def _uvloop_policy() -> Iterator[None]:
 
 
 class _App(faust.App):  # type: ignore[misc]  # untyped
+    mundane_level = "debug"
+
     async def on_first_start(self) -> None:
         """Nothing: upstream makes folders for stores, which are not used."""
 
@@ -150,6 +152,7 @@ class _Worker:
         self._runtime = Runtime(stages)
         self._on_start = on_start
         self._on_ready = on_ready
+        self._was_ready = False
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -158,7 +161,7 @@ class _Worker:
             loop.add_signal_handler(number, self._stop.set)
         if not await self._wait_for_broker():
             return
-        await check_topics(self._settings, self._runtime.stages)
+        await check_stage_topics(self._settings, self._runtime.stages)
         async with self._clients() as (producer, probe):
             lifecycle = self._lifecycle(producer, probe)
             await _call(self._on_start, self._runtime)
@@ -227,11 +230,11 @@ class _Worker:
         return lifecycle
 
     async def _after_change(self) -> None:
-        if self._on_ready is not None and self._runtime.is_ready:
-            on_ready, self._on_ready = self._on_ready, None
+        if self._runtime.is_ready and not self._was_ready:
+            self._was_ready = True
             gc.collect()
             gc.freeze()
-            await _call(on_ready, self._runtime)
+            await _call(self._on_ready, self._runtime)
 
     async def _run_app(self, lifecycle: Lifecycle) -> None:
         gc.set_threshold(*GC_THRESHOLDS)
@@ -295,7 +298,7 @@ def make_app(settings: WorkerSettings, stages: Sequence[Stage], lifecycle: Lifec
     return app
 
 
-async def check_topics(settings: WorkerSettings, stages: Sequence[Stage]) -> None:
+async def check_stage_topics(settings: WorkerSettings, stages: Sequence[Stage]) -> None:
     """Raise DeliveryError unless all topics of each stage are there with equal partition counts."""
     client = AIOKafkaAdminClient(**settings.client_options())
     try:
@@ -314,7 +317,8 @@ async def check_topics(settings: WorkerSettings, stages: Sequence[Stage]) -> Non
             listed = ", ".join(f"{topic} {count}" for topic, count in counts.items())
             problems.append(f"topics of stage {stage.name} have different partition counts ({listed})")
     if problems:
-        raise DeliveryError("; ".join(problems) + "; create them with: slastream topics create --partitions N")
+        remedy = f"slastream topics create --broker {settings.broker} --partitions {max(found.values(), default=8)}"
+        raise DeliveryError(f"{'; '.join(problems)}; topics that are missing are created by: {remedy}")
 
 
 async def _call(function: OnRuntime | None, runtime: Runtime) -> None:

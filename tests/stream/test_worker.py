@@ -1,8 +1,11 @@
 """Workers on a real broker, disturbed in every way: what they publish and keep equals what a single thread would."""
 
 import asyncio
+import contextlib
+import itertools
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -19,15 +22,17 @@ from slastream.local.kafka import KafkaBroker
 pytestmark = pytest.mark.broker
 
 NewJob = Callable[..., AbstractContextManager[Job]]
+SERVICES = ("monitoring", "compliance", "verdicts")
 BOTH = pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 
 
 @pytest.fixture
 def new_job(kafka: KafkaBroker, tmp_path: Path, request: pytest.FixtureRequest) -> NewJob:
+    number = itertools.count(time.monotonic_ns())
     name = re.sub(r"[^a-z]+", "-", request.node.originalname)[:40].strip("-")
 
     def make(delivery: str = "exactly_once", *, with_services: bool = False) -> AbstractContextManager[Job]:
-        return job(kafka.address, f"{name}.{delivery}", tmp_path, delivery, with_services=with_services)
+        return job(kafka.address, f"{name}.{next(number)}.{delivery}", tmp_path, delivery, with_services=with_services)
 
     return make
 
@@ -166,26 +171,31 @@ def test_a_worker_that_slept_past_its_session_is_fenced(new_job: NewJob) -> None
 
 
 @BOTH
-def test_a_deadline_in_an_idle_partition_fires_within_half_a_second(new_job: NewJob, delivery: str) -> None:
-    with new_job(delivery) as toy:
+@pytest.mark.parametrize(("source", "output", "ticks"), [("tickets", "verdicts", "tickets"), SERVICES])
+def test_a_deadline_in_an_idle_partition_fires_within_half_a_second(
+    new_job: NewJob, delivery: str, source: str, output: str, ticks: str
+) -> None:
+    with new_job(delivery, with_services=True) as toy:
         toy.start().wait_ready()
-        asyncio.run(deadlines_fire(toy))
+        asyncio.run(toy.feed(2_000, 0.2))  # leaves markers of transactions at the ends of the verdicts
+        asyncio.run(toy.settled())
+        asyncio.run(deadlines_fire(toy, source, output, ticks))
 
 
-async def deadlines_fire(toy: Job) -> None:
+async def deadlines_fire(toy: Job, source: str, output: str, ticks: str) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=toy.broker)
     reader = AIOKafkaConsumer(
-        toy.topic("verdicts"), bootstrap_servers=toy.broker, isolation_level="read_committed",
-        auto_offset_reset="earliest", fetch_max_wait_ms=10,
-    )  # fmt: skip
+        toy.topic(output), bootstrap_servers=toy.broker, isolation_level="read_committed", fetch_max_wait_ms=10
+    )
     await producer.start()
     await reader.start()
+    await reader.seek_to_end()
     late_ms = []
     try:
         for each in range(8):
             due = time.time() + 0.4
             event = orjson.dumps({"due": int(due * 1e6)})
-            await producer.send_and_wait(toy.topic("tickets"), event, key=b"idle-%d" % each)
+            await producer.send_and_wait(toy.topic(source), event, key=b"idle-%d" % each)
             found = await asyncio.wait_for(reader.getone(), 10)
             assert found.key == b"idle-%d:due" % each
             late_ms.append((time.time() - due) * 1000)
@@ -194,8 +204,7 @@ async def deadlines_fire(toy: Job) -> None:
         await producer.stop()
     assert min(late_ms) >= 0
     assert sorted(late_ms)[4] < 500, late_ms
-    ticks = [record for record in await toy.read(toy.topic("tickets")) if record.key is None]
-    assert len(ticks) == 8, "one tick for each deadline"
+    assert len([record for record in await toy.read(toy.topic(ticks)) if record.key is None]) == 8, "one tick each"
 
 
 def test_an_event_in_the_wrong_partition_counts_where_its_key_belongs(new_job: NewJob) -> None:
@@ -216,6 +225,16 @@ async def feed_misplaced(toy: Job) -> None:
             toy.truth[key] += 1
     finally:
         await producer.stop()
+
+
+@pytest.mark.parametrize("after_seconds", [0.3, 0.8, 1.4, 1.7])
+def test_sigterm_while_starting_ends_cleanly(new_job: NewJob, after_seconds: float) -> None:
+    with new_job(with_services=True) as toy:
+        worker = toy.start()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.process.wait(after_seconds)
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(20) in (0, -signal.SIGTERM), toy.story()
 
 
 def test_missing_topics_end_the_worker_with_the_command_that_creates_them(kafka: KafkaBroker, tmp_path: Path) -> None:
