@@ -58,6 +58,7 @@ class Lifecycle:
         self._opening: dict[OwnedPartition, asyncio.Task[None]] = {}
         self._restores = asyncio.Semaphore(parallel_restores)
         self._is_assigned = asyncio.Event()
+        self._is_stopping = False
         self.positions: Positions
         self.on_change: Callable[[], Awaitable[None] | None] = lambda: None
 
@@ -65,6 +66,8 @@ class Lifecycle:
 
     async def assign(self, assigned: Collection[TopicPartition], generation: int) -> None:
         """Take what Kafka gave us in this generation of the group."""
+        if self._is_stopping:
+            return
         runtime = self.runtime
         await self.drain()  # a second time when the revocation did it
         wanted = partitions_of_stages(runtime.stages, assigned)
@@ -94,6 +97,14 @@ class Lifecycle:
             self._deadlines.disarm(owned)
             self.runtime.enter(owned, State.DRAINING, f"{owned.unflushed_records} records to be made durable")
         await asyncio.gather(*(owned.committer.flush() for owned in running if owned.committer is not None))
+
+    async def stop_opening(self) -> None:
+        """Open nothing more: the process is about to end."""
+        self._is_stopping = True
+        opening = list(self._opening.values())
+        for each in opening:
+            each.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
 
     async def close(self) -> None:
         """Let everything go (at the end of the process)."""

@@ -246,6 +246,7 @@ class _Worker:
         log.info("stops: what was applied becomes durable first")
         try:
             async with asyncio.timeout(LONGEST_STOP_SECONDS):
+                await lifecycle.stop_opening()
                 await app.stop()
                 await lifecycle.close()
         except Exception as error:  # noqa: BLE001  # fail-stop
