@@ -1,0 +1,224 @@
+"""Conditions of a policy: YAML to predicates, and what can be said about two of them without a ticket (contract 2)."""
+
+from collections.abc import Collection
+
+import yaml
+
+from slastream.core.events import AUTHORS, STATUSES, TICKET_EVENT_TYPES
+from slastream.core.predicates import (
+    ALWAYS,
+    EVENT_NAMES,
+    All,
+    AnyOf,
+    Changed,
+    Compare,
+    Equals,
+    Exists,
+    Glob,
+    Not,
+    Predicate,
+    Scalar,
+)
+from slastream.wire.yaml_nodes import Entry, Reader, below, is_null, line_of, nearest, scalar, shown
+
+ATTRIBUTES = (
+    "service", "status", "status_name", "priority", "type", "customer", "provider", "team", "group", "assignee", "requester",
+    "opened_by", "title", "tags",
+)  # fmt: skip
+OPERATORS = ("not", "glob", "gt", "gte", "lt", "lte", "exists")
+COMBINING = ("any", "all", "not", "changed")
+_WORDS: dict[str, Collection[str]] = {
+    "status": STATUSES,
+    "opened_by": AUTHORS,
+    "message.author": AUTHORS,
+    "event.type": TICKET_EVENT_TYPES,
+}
+_GROUPS = ("event", "message", "fields")
+
+
+class PredicateReader:
+    """Reads conditions with a `Reader`, which notes the problems."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+
+    def read(self, entry: Entry) -> Predicate | None:
+        """A mapping: everything in it is required. None after a problem."""
+        found = self.reader.mapping(entry, None, "a condition like {status: [pending, hold]}")
+        if found is None:
+            return None
+        parts = [self._part(name, one) for name, one in found.items()]
+        if any(part is None for part in parts):
+            return None
+        known = tuple(part for part in parts if part is not None)
+        return known[0] if len(known) == 1 else All(known)
+
+    def _part(self, name: str, entry: Entry) -> Predicate | None:
+        match name:
+            case "any" | "all":
+                parts = self._parts(entry)
+                return None if parts is None else (AnyOf(parts) if name == "any" else All(parts))
+            case "not":
+                part = self.read(entry)
+                return None if part is None else Not(part)
+            case "changed":
+                names = self.reader.texts(entry, "attributes like [priority]")
+                if names is None:
+                    return None
+                good = [str(one.node.value) for one in names if self._is_attribute(str(one.node.value), one)]
+                return Changed(frozenset(good)) if len(good) == len(names) else None
+            case "event" | "message" | "fields" if isinstance(entry.node, yaml.MappingNode):
+                inner = self.reader.mapping(entry, None, f"conditions on {name}") or {}
+                parts_in = [
+                    self._attribute(f"{name}.{key}", one._replace(path=below(entry.path, key))) for key, one in inner.items()
+                ]
+                if any(part is None for part in parts_in):
+                    return None
+                return All(tuple(part for part in parts_in if part is not None))
+            case _:
+                return self._attribute(name, entry)
+
+    def _parts(self, entry: Entry) -> tuple[Predicate, ...] | None:
+        entries = self.reader.sequence(entry, "a list of conditions")
+        if entries is None:
+            return None
+        if not entries:
+            self.reader.bad(entry, "is an empty list; write at least one condition")
+            return None
+        parts = [self.read(one) for one in entries]
+        return None if any(part is None for part in parts) else tuple(part for part in parts if part is not None)
+
+    def _is_attribute(self, name: str, entry: Entry) -> bool:
+        if name in ATTRIBUTES or name in EVENT_NAMES or (name.startswith("fields.") and len(name) > len("fields.")):
+            return True
+        known = [*ATTRIBUTES, *EVENT_NAMES, *COMBINING]
+        self.reader.bad(
+            entry,
+            f"unknown attribute {name!r}; {nearest(name, known)}it may be one of: {', '.join(known)}, or fields.NAME",
+        )
+        return False
+
+    def _attribute(self, name: str, entry: Entry) -> Predicate | None:
+        if not self._is_attribute(name, entry):
+            return None
+        node = entry.node
+        if isinstance(node, yaml.MappingNode):
+            return self._operators(name, entry)
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        if not nodes:
+            self.reader.bad(entry, "is an empty list, which nothing equals; write the values")
+            return None
+        found: list[Scalar] = []
+        for index, one in enumerate(nodes):
+            if not isinstance(one, yaml.ScalarNode) or is_null(one):
+                place = entry if one is node else Entry(one, f"{entry.path}[{index}]", line_of(one), entry.file)
+                self.reader.bad(place, f"is {'null' if is_null(one) else shown(one)}; write a value, or {{exists: false}}")
+                return None
+            value = scalar(one)
+            if name not in EVENT_NAMES and not name.startswith("fields.") and isinstance(value, bool | int | float):
+                value = str(one.value)
+            words = _WORDS.get(name)
+            if words is not None and value not in words:
+                self.reader.bad(
+                    entry,
+                    f"{value!r} is no {name}, so this can never hold; {nearest(str(value), words)}"
+                    f"write one of: {', '.join(words)}",
+                )
+                return None
+            found.append(value)
+        return Equals(name, frozenset(found))
+
+    def _operators(self, name: str, entry: Entry) -> Predicate | None:
+        found = self.reader.mapping(entry, OPERATORS, "an operator like {not: P4}, {glob: 'db-*'}, {gte: 3}, {exists: true}")
+        if found is None:
+            return None
+        if not found:
+            return None
+        parts = [self._operator(name, operator, one) for operator, one in found.items()]
+        if any(part is None for part in parts):
+            return None
+        known = tuple(part for part in parts if part is not None)
+        return known[0] if len(known) == 1 else All(known)
+
+    def _operator(self, name: str, operator: str, entry: Entry) -> Predicate | None:
+        match operator:
+            case "not":
+                inner = self._attribute(name, entry)
+                return None if inner is None else Not(inner)
+            case "glob":
+                text = self.reader.text(entry, "a pattern like 'db-*'")
+                if text is not None and len(text) > 200:
+                    self.reader.bad(entry, "a pattern has at most 200 characters; write a shorter one")
+                    return None
+                return None if text is None else Glob(name, text)
+            case "exists":
+                value = scalar(entry.node) if isinstance(entry.node, yaml.ScalarNode) else None
+                if not isinstance(value, bool):
+                    self.reader.bad(entry, f"is {shown(entry.node)}; write true or false")
+                    return None
+                return Exists(name, value)
+            case _:
+                value = scalar(entry.node) if isinstance(entry.node, yaml.ScalarNode) else None
+                if not isinstance(value, int | float) or isinstance(value, bool):
+                    self.reader.bad(entry, f"is {shown(entry.node)}; write a number")
+                    return None
+                return Compare(name, operator, value)
+
+
+def implies(one: Predicate, other: Predicate) -> bool:
+    """Does `other` hold wherever `one` does? False where it cannot be told."""
+    if one == other:
+        return True
+    if isinstance(other, All):
+        return all(implies(one, part) for part in other.parts)
+    if isinstance(one, AnyOf):
+        return all(implies(part, other) for part in one.parts)
+    if isinstance(other, AnyOf):
+        return any(implies(one, part) for part in other.parts)
+    if isinstance(one, All):
+        return any(implies(part, other) for part in one.parts)
+    if isinstance(one, Equals) and isinstance(other, Equals):
+        return one.name == other.name and one.values <= other.values
+    if isinstance(one, Equals | Glob | Compare) and isinstance(other, Exists):
+        return one.name == other.name and other.expected
+    return False
+
+
+def excludes(one: Predicate, other: Predicate) -> bool:
+    """Do the two name one attribute with no value in common, so that no ticket has both?"""
+    mine, theirs = required(one), required(other)
+    return any(name in theirs and not (values & theirs[name]) for name, values in mine.items() if name != "tags")
+
+
+def is_never(predicate: Predicate) -> bool:
+    """Does it ask for two values of one attribute at once?"""
+    match predicate:
+        case All(parts=parts):
+            seen: dict[str, frozenset[Scalar]] = {}
+            for part in parts:
+                if isinstance(part, Equals) and part.name != "tags":
+                    if part.name in seen and not (seen[part.name] & part.values):
+                        return True
+                    seen[part.name] = seen.get(part.name, part.values) & part.values
+            return any(map(is_never, parts))
+        case AnyOf(parts=parts):
+            return all(map(is_never, parts))
+        case Not(part=part):
+            return part == ALWAYS
+        case _:
+            return False
+
+
+def required(predicate: Predicate) -> dict[str, frozenset[Scalar]]:
+    """The attributes that must have one of these values."""
+    match predicate:
+        case Equals(name=name, values=values):
+            return {name: values}
+        case All(parts=parts):
+            found: dict[str, frozenset[Scalar]] = {}
+            for part in parts:
+                for name, values in required(part).items():
+                    found[name] = found.get(name, values) & values
+            return found
+        case _:
+            return {}

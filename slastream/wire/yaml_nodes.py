@@ -1,0 +1,190 @@
+"""YAML as nodes with lines, and a reader that collects every problem of a file instead of stopping at the first.
+
+No object is ever constructed from the text: scalars stay text and are read by what their key asks for, so that `NO` is a country,
+`12:30` a time and `2026-12-24` a date.
+"""
+
+import difflib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+import yaml
+
+MAX_NODES = 200_000
+MAX_DEPTH = 100
+T = TypeVar("T")
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong: `FILE:LINE: PATH: message`."""
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.path}: {self.message}"
+
+
+class Entry(NamedTuple):
+    """A value of a mapping with its place: the path of its key, the key's line, the file."""
+
+    node: yaml.Node
+    path: str
+    line: int
+    file: str
+
+
+def parse(file: str, text: str, problems: list[Problem]) -> yaml.Node | None:
+    """The root of a document; None with a problem where there is none. Aliases are bounded, so that no bomb expands."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or str(error).partition("\n")[0] or "nested too deep"
+        problems.append(Problem(file, mark.line + 1 if mark is not None else 1, "$", f"is no YAML: {what}; write valid YAML"))
+        return None
+    if root is None:
+        problems.append(Problem(file, 1, "$", "is empty; write at least version: 1"))
+        return None
+    if not _is_bounded(root):
+        problems.append(Problem(file, 1, "$", "its aliases make it too large or endless; write the values out"))
+        return None
+    return root
+
+
+def _is_bounded(root: yaml.Node) -> bool:
+    count, stack = 0, [(root, 0)]
+    while stack:
+        node, depth = stack.pop()
+        count += 1
+        if count > MAX_NODES or depth > MAX_DEPTH:
+            return False
+        if isinstance(node, yaml.MappingNode):
+            stack.extend((part, depth + 1) for pair in node.value for part in pair)
+        elif isinstance(node, yaml.SequenceNode):
+            stack.extend((part, depth + 1) for part in node.value)
+    return True
+
+
+def line_of(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def shown(node: yaml.Node) -> str:
+    """A value as a message shows it."""
+    if isinstance(node, yaml.ScalarNode):
+        text = str(node.value)
+        return repr(text if len(text) <= 60 else text[:57] + "...")
+    return "a mapping" if isinstance(node, yaml.MappingNode) else "a list"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {found[0]!r}? " if found else ""
+
+
+def below(path: str, key: str) -> str:
+    return key if path in ("", "$") else f"{path}.{key}"
+
+
+class Reader:
+    """Reads nodes and notes what is wrong. A method that cannot give a value gives None, after noting why."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def bad(self, entry: Entry, message: str, line: int | None = None) -> None:
+        self.problems.append(Problem(entry.file, entry.line if line is None else line, entry.path, message))
+
+    def mapping(self, entry: Entry, known: Collection[str] | None, what: str) -> dict[str, Entry] | None:
+        """Its values by key. `known` None allows every key. Unknown and repeated keys are noted."""
+        if is_null(entry.node):
+            return {}
+        if not isinstance(entry.node, yaml.MappingNode):
+            self.bad(entry, f"is {shown(entry.node)}; write {what}")
+            return None
+        found: dict[str, Entry] = {}
+        for key, value in entry.node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.bad(entry, "has a key that is no text; write a name", line_of(key))
+                continue
+            name = str(key.value)
+            one = Entry(value, below(entry.path, name), line_of(key), entry.file)
+            if name in found:
+                self.bad(one, f"is defined twice, first in line {found[name].line}; keep one of them")
+            elif known is not None and name not in known:
+                self.bad(one, f"unknown key; {nearest(name, known)}it may be one of: {', '.join(sorted(known))}")
+            else:
+                found[name] = one
+        return found
+
+    def sequence(self, entry: Entry, what: str, allow_one: bool = False) -> list[Entry] | None:
+        if isinstance(entry.node, yaml.SequenceNode):
+            return [
+                Entry(node, f"{entry.path}[{index}]", line_of(node), entry.file) for index, node in enumerate(entry.node.value)
+            ]
+        if allow_one and isinstance(entry.node, (yaml.ScalarNode, yaml.MappingNode)):
+            return [entry]
+        self.bad(entry, f"is {shown(entry.node)}; write {what}")
+        return None
+
+    def text(self, entry: Entry, what: str) -> str | None:
+        if not isinstance(entry.node, yaml.ScalarNode) or is_null(entry.node) or not entry.node.value:
+            self.bad(entry, f"is {'nothing' if is_null(entry.node) else shown(entry.node)}; write {what}")
+            return None
+        return str(entry.node.value)
+
+    def word(self, entry: Entry, words: Collection[str]) -> str | None:
+        text = self.text(entry, f"one of: {', '.join(words)}")
+        if text is None or text in words:
+            return text
+        self.bad(entry, f"{text!r} is unknown; {nearest(text, words)}write one of: {', '.join(words)}")
+        return None
+
+    def parsed(self, entry: Entry, parse: Callable[[str], T], what: str) -> T | None:
+        """The text read by `parse`, whose ValueError says what is wrong and what to write instead."""
+        text = self.text(entry, what)
+        if text is None:
+            return None
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.bad(entry, str(error))
+            return None
+
+    def texts(self, entry: Entry, what: str) -> list[Entry] | None:
+        """A text or a list of texts."""
+        found = self.sequence(entry, what, allow_one=True)
+        if found is None:
+            return None
+        return [one for one in found if self.text(one, what) is not None]
+
+
+def scalar(node: yaml.ScalarNode) -> Any:
+    """A plain number or true/false as such, everything else as text."""
+    text = str(node.value)
+    if node.style is None:
+        if text in ("true", "True", "TRUE"):
+            return True
+        if text in ("false", "False", "FALSE"):
+            return False
+        try:
+            return int(text) if text.lstrip("+-").isdigit() else float(text) if _is_decimal(text) else text
+        except ValueError:
+            return text
+    return text
+
+
+def _is_decimal(text: str) -> bool:
+    whole, dot, rest = text.lstrip("+-").partition(".")
+    return bool(dot) and whole.isdigit() and rest.isdigit() and text.isascii()
+
+
+def values(found: dict[str, Entry] | None) -> Iterator[tuple[str, Entry]]:
+    yield from (found or {}).items()
