@@ -43,8 +43,8 @@ class TicketEvent(NamedTuple):
     """One change of one ticket.
 
     `attributes` holds only what changed, without `created_at`: absent is unchanged, None is cleared. `fields` in it is
-    flattened to dotted names (`fields.region`). `content` is the JSON text with sorted keys: of two events with one
-    `event_id` the greater `(occurred_at, sequence, content)` counts.
+    flattened to dotted names (`fields.region`). `content` is the bytes as they came: of two events with one `event_id`
+    the greater `(occurred_at, sequence, content as JSON with sorted keys)` counts.
     """
 
     ticket_id: str

@@ -169,6 +169,10 @@ class Ticket:
                 if attributes.get(OWN + name) != value:
                     attributes[OWN + name] = value
                     changed.add(OWN + name)
+            elif name == "fields":
+                for field_name in [one for one in attributes if one.startswith("fields.")]:
+                    attributes[field_name] = None
+                    changed.add(field_name)
             elif attributes.get(name) != value:
                 attributes[name] = value
                 changed.add(name)
