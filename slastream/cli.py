@@ -5,6 +5,7 @@ load are inside the commands, so that `--help` is quick.
 """
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -15,6 +16,9 @@ from slastream.errors import DeliveryError, PolicyError, SlastreamError
 if TYPE_CHECKING:
     from slastream.core.calendars import Calendar
     from slastream.core.units import Instant
+
+GC_THRESHOLDS = (200_000, 50, 50)
+"""A replay makes many objects that live to its end: looking through them again and again took a third of its time."""
 
 DONE, NO, WRONG, UNREACHABLE = 0, 1, 2, 3
 
@@ -136,6 +140,8 @@ def run_replay(options: argparse.Namespace) -> int:
     from slastream.app import lines_of_files, load_policy_path, replay
     from slastream.local.output import open_output, write_lines
 
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     policy = load_policy_path(options.policy)
     until = None if options.until is None else _instant("--until", options.until)
     lines = lines_of_files(options.files)

@@ -7,6 +7,7 @@ stretches, so that another calendar can measure them again. `next_at` is the ear
 A cycle is changed in place by its ticket, in the order of time; times given never go back.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -364,8 +365,10 @@ class Cycle:
     def _pending(self) -> list[tuple[int, str]]:
         """(µs of its own time, word) of the warnings still to come, the next one first."""
         if self.marks is None:
-            given = {d.threshold for d in self.declared or () if d.is_active and d.fact == WARNED}
-            self.marks = [mark for mark in self._all_marks() if mark[1] not in given]
+            self.marks = self._all_marks()
+            if self.declared:
+                given = {d.threshold for d in self.declared if d.is_active and d.fact == WARNED}
+                self.marks = [mark for mark in self.marks if mark[1] not in given]
         return self.marks
 
     def _all_marks(self) -> list[tuple[int, str]]:
@@ -373,7 +376,13 @@ class Cycle:
         if not warnings:
             return []
         own = self._own_time_us()
-        return sorted((mark, w.text) for w in warnings if (mark := _mark_us(w, own)) is not None)
+        known = self.rule.marks.get(own)
+        if known is None:
+            known = _marks(warnings, own)
+            if self.selection.open_time_us is not None and self.override is None:
+                self.rule.marks[own] = known
+        return known.copy()
+
 
     def _own_time_us(self) -> int:
         """The promise's own time, of which warnings are shares."""
@@ -432,6 +441,11 @@ class Cycle:
         return Fact(
             rule.agreement.name, rule.promise.name, self.number, fact, threshold, at, occurrence, caused_by, retracted, rule.index
         )
+
+
+def _marks(warnings: Sequence[Warning], own_us: int) -> list[tuple[int, str]]:
+    """The warnings that exist within `own_us`, the first one first."""
+    return sorted((mark, w.text) for w in warnings if (mark := _mark_us(w, own_us)) is not None)
 
 
 def _mark_us(warning: Warning, own_us: int) -> int | None:

@@ -6,7 +6,7 @@ it) and OPENED_BY_AGENT. **Source:** semantics 4.2, 4.3.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from slastream.core.calendars import Calendar
@@ -71,6 +71,8 @@ class Rule:
     looks_at_messages: bool
     looks_at_events: bool
     holds_group: bool
+    marks: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
+    """(µs of its own time, word) of its warnings, ascending, by that own time: found once for each target."""
 
     def selection_index(self, selection: Selection) -> int:
         """The place of a selection among the promise's targets."""
