@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import orjson
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slastream.core.engine import TicketReplay
 from slastream.core.events import Tick, TicketEvent
@@ -15,6 +13,10 @@ from slastream.ingest.files import open_lines
 from slastream.wire.events import canonical, decode_event
 from slastream.wire.lines import Json, compliance_line, fact_line, verdict_line
 from slastream.wire.policy_file import load_policy
+from slastream.wire.settings import WorkerOptions
+
+if TYPE_CHECKING:
+    from slastream.stream.stage import Stage
 
 SHOWN = ("verdicts", "facts", "compliance", "availability", "rejected", "all")
 
@@ -162,6 +164,39 @@ def replay_events(policy_text: str, lines: list[bytes], until: str | None = None
     return list(replay(policy, read, None if until is None else parse_instant(until), show).lines)
 
 
-def to_json(line: Json) -> bytes:
-    return orjson.dumps(line)
+def make_stages(policy: Policy) -> tuple["Stage", "Stage"]:
+    """The two stages of the stream, for a worker."""
+    from slastream.core.rules import Rulebook
+    from slastream.stream.service_stage import ServicePartition
+    from slastream.stream.stage import Stage
+    from slastream.stream.ticket_stage import TicketPartition
+
+    book = Rulebook(policy)
+    return (
+        Stage(
+            "tickets", ("sla.tickets",), "slastream-tickets-changelog", "sla.tickets",
+            lambda partition: TicketPartition(book, partition),
+        ),
+        Stage(
+            "services", ("sla.verdicts",), "slastream-services-changelog", "sla.verdicts",
+            lambda partition: ServicePartition(book, partition),
+        ),
+    )  # fmt: skip
+
+
+def work(options: WorkerOptions) -> None:
+    """Runs a worker until SIGTERM. Raises PolicyError and DeliveryError."""
+    from slastream.stream.worker import WorkerSettings, run_worker
+
+    policy = load_policy_path(options.policy)
+    delivery: Any = options.delivery
+    settings = WorkerSettings(
+        broker=options.broker,
+        app_id=options.app_id,
+        delivery=delivery,
+        group_instance_id=options.instance,
+        metrics_listen=options.metrics,
+        session_timeout_seconds=options.session_timeout_seconds,
+    )
+    run_worker(settings, make_stages(policy))
 

@@ -74,6 +74,55 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--format", default="jsonl", choices=("jsonl", "csv", "table"))
     replay.add_argument("--out", metavar="FILE", help="write there instead of stdout")
     replay.set_defaults(run=run_replay)
+
+    importing = commands.add_parser("import", help="turn CSV, JSON or JSONL of any system into events")
+    importing.add_argument("mapping", metavar="MAPPING", help="a YAML mapping, or native: the input has the events' shape")
+    importing.add_argument("files", metavar="FILE", nargs="+")
+    importing.add_argument("--out", metavar="FILE", help="write the events there instead of stdout")
+    importing.add_argument("--broker", metavar="HOST:PORT", help="write them into Kafka as a backfill")
+    importing.set_defaults(run=run_import)
+
+    explain = commands.add_parser("explain", help="the whole story of a ticket")
+    explain.add_argument("policy", metavar="POLICY")
+    explain.add_argument("files", metavar="FILE", nargs="+")
+    explain.add_argument("--ticket", required=True, metavar="ID")
+    explain.add_argument("--promise", metavar="P")
+    explain.add_argument("--until", metavar="T")
+    explain.add_argument("--format", default="text", choices=("text", "jsonl"))
+    explain.set_defaults(run=run_explain)
+
+    schema = commands.add_parser("schema", help="print a JSON Schema")
+    schema.add_argument("name", metavar="NAME", help="policy, ticket-event, monitoring-event, verdict, fact, …")
+    schema.set_defaults(run=run_schema)
+
+    topics = commands.add_parser("topics", help="broker topics as declared in topics/")
+    topics.add_argument("action", choices=("create", "check", "list"))
+    topics.add_argument("--broker", required=True, metavar="HOST:PORT")
+    topics.add_argument("--partitions", type=int, metavar="N")
+    topics.add_argument("--replication", type=int, default=1, metavar="N")
+    topics.set_defaults(run=run_topics)
+
+    worker = commands.add_parser("worker", help="the stream processor; SIGTERM ends it cleanly")
+    worker.add_argument("--policy", metavar="P")
+    worker.add_argument("--broker", metavar="HOST:PORT")
+    worker.add_argument("--metrics", metavar="HOST:PORT", help="where /metrics, /healthz and /readyz are served")
+    worker.add_argument("--delivery", choices=("exactly_once", "at_least_once"))
+    worker.add_argument("--app-id", metavar="NAME", help="consumer group, and prefix of transactional ids")
+    worker.add_argument("--instance", metavar="NAME", help="a stable name of this worker: static membership")
+    worker.add_argument("--session-timeout-seconds", type=float, metavar="S")
+    worker.add_argument("--settings", metavar="FILE", help="a TOML file of settings")
+    worker.add_argument("--show-settings", action="store_true", help="print the effective settings and end")
+    worker.set_defaults(run=run_worker)
+
+    up = commands.add_parser("up", help="everything on one machine")
+    up.add_argument("--policy", metavar="P")
+    up.add_argument("--broker", default="auto", metavar="auto|HOST:PORT")
+    up.set_defaults(run=run_up)
+
+    demo = commands.add_parser("demo", help="up, with a simulated service desk")
+    demo.add_argument("--fast", action="store_true", help="a fixed set of tickets, without a person watching")
+    demo.add_argument("--broker", default="auto", metavar="auto|HOST:PORT")
+    demo.set_defaults(run=run_demo)
     return parser
 
 
@@ -152,3 +201,110 @@ def run_replay(options: argparse.Namespace) -> int:
     with open_output(options.out) as out:
         write_lines(result.lines, options.format, out)
     return DONE
+
+
+def run_import(options: argparse.Namespace) -> int:
+    from slastream.ingest.mapping import load_mapping
+    from slastream.local.output import open_output, write_events
+    from slastream.local.progress import counted
+
+    refused: list[str] = []
+
+    def refuse(refusal: object) -> None:
+        refused.append(str(refusal))
+        print(refusal, file=sys.stderr)
+
+    events = load_mapping(options.mapping).run(options.files, refuse)
+    with counted("events") as progress:
+        if options.broker is not None:
+            from slastream.stream.backfill import write_backfill
+
+            count = write_backfill(options.broker, events, progress)
+        else:
+            with open_output(options.out) as out:
+                count = write_events(events, out, progress)
+    print(f"{count} events written, {len(refused)} refused", file=sys.stderr)
+    return NO if refused else DONE
+
+
+def run_explain(options: argparse.Namespace) -> int:
+    from slastream.app import lines_of_files, load_policy_path
+    from slastream.report.explain import explain_ticket
+
+    until = None if options.until is None else _instant("--until", options.until)
+    policy, lines = load_policy_path(options.policy), lines_of_files(options.files)
+    for line in explain_ticket(policy, lines, options.ticket, options.promise, until, options.format):
+        print(line)
+    return DONE
+
+
+def run_schema(options: argparse.Namespace) -> int:
+    import json
+
+    from slastream.stream.topics import load_schema
+    from slastream.wire.policy_schema import policy_schema
+
+    document = policy_schema() if options.name == "policy" else load_schema(options.name)
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+    return DONE
+
+
+def run_topics(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from slastream.stream.topics import check_topics, create_topics, list_topics
+
+    if options.action == "create":
+        created = asyncio.run(create_topics(options.broker, options.partitions, options.replication))
+        for name in created:
+            print(name)
+        print(f"{len(created)} topics created" if created else "all topics were there already", file=sys.stderr)
+        return DONE
+    if options.action == "check":
+        found = asyncio.run(check_topics(options.broker, options.partitions))
+        for difference in found:
+            print(f"{difference.topic}: {difference.problem}; {difference.remedy}")
+        print(f"{len(found)} differences" if found else "all topics are as declared", file=sys.stderr)
+        return NO if found else DONE
+    for topic in asyncio.run(list_topics(options.broker)):
+        print(topic)
+    return DONE
+
+
+def run_worker(options: argparse.Namespace) -> int:
+    import logging
+    import os
+    from pathlib import Path
+
+    from slastream.app import work
+    from slastream.wire.settings import worker_options
+
+    toml = None
+    if options.settings is not None:
+        try:
+            toml = Path(options.settings).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PolicyError(f"--settings {options.settings}: cannot be read: {error}") from None
+    settings = worker_options(vars(options), os.environ, toml, options.settings or "")
+    if options.show_settings:
+        print(settings.shown())
+        return DONE
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    work(settings)
+    return DONE
+
+
+def run_up(options: argparse.Namespace) -> int:
+    from slastream.local import up
+
+    return up.run_up(options.policy, options.broker)
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    from slastream.local import demo
+
+    return demo.run_demo(options.fast, options.broker)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

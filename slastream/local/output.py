@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -32,6 +32,16 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
             yield out
     except OSError as error:
         raise PolicyError(f"--out {path}: cannot be written: {error.strerror}; name another file") from None
+
+
+def write_events(events: Iterable[bytes], out: BinaryIO, progress: Callable[[int], None]) -> int:
+    """Events, one a line; returns how many."""
+    count, rest = 0, iter(events)
+    while batch := list(islice(rest, BATCH)):
+        out.write(b"\n".join(batch) + b"\n")
+        count += len(batch)
+        progress(count)
+    return count
 
 
 def write_lines(lines: Iterable[dict[str, Any]], format: str, out: BinaryIO) -> None:
