@@ -76,9 +76,9 @@ class Job:
         self.truth: Counter[bytes] = Counter()
         self.workers: list[WorkerProcess] = []
         self._folder = folder
-        self._arguments = ["--broker", broker, "--prefix", name, "--delivery", delivery]
+        self.arguments = ["--broker", broker, "--prefix", name, "--delivery", delivery]
         if with_services:
-            self._arguments.append("--services")
+            self.arguments.append("--services")
 
     def topic(self, ending: str) -> str:
         return f"{self.name}.{ending}"
@@ -92,7 +92,7 @@ class Job:
             await admin.close()
 
     def start(self, instance: str | None = None) -> WorkerProcess:
-        arguments = self._arguments + (["--instance", instance] if instance else [])
+        arguments = self.arguments + (["--instance", instance] if instance else [])
         worker = WorkerProcess(len(self.workers), self._folder, arguments)
         self.workers.append(worker)
         return worker

@@ -23,6 +23,7 @@ def mock_job(folder: Path) -> Iterator[tuple[MemoryBroker, Job]]:
         MemoryBroker.start(topics) as broker,
         job(broker.address, "faults", folder, "at_least_once", has_topics=True) as toy,
     ):
+        toy.arguments += ["--session-seconds", "2"]  # a real broker refuses less than 6
         yield broker, toy
 
 
@@ -50,7 +51,7 @@ def test_slow_answers_about_offsets_and_slow_produces_lose_nothing_when_workers_
     with mock_job(tmp_path) as (broker, toy):
 
         def kill_slow_workers() -> None:
-            for _ in range(3):
+            for _ in range(2):
                 broker.delay_requests(OFFSET_FETCH, [400] * 4)
                 broker.delay_requests(PRODUCE, [150] * 20)
                 worker = toy.start()
@@ -61,7 +62,7 @@ def test_slow_answers_about_offsets_and_slow_produces_lose_nothing_when_workers_
             toy.start().wait_ready()
 
         async def both() -> None:
-            feeder = asyncio.ensure_future(toy.feed(6_000, 5.0))
+            feeder = asyncio.ensure_future(toy.feed(6_000, 4.0))
             await asyncio.to_thread(kill_slow_workers)
             await feeder
             await toy.check(is_exactly_once=False)
