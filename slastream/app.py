@@ -179,7 +179,7 @@ def make_stages(policy: Policy) -> tuple["Stage", "Stage"]:
         ),
         Stage(
             "services", ("sla.verdicts",), "slastream-services-changelog", "sla.verdicts",
-            lambda partition: ServicePartition(book, partition),
+            lambda partition: ServicePartition(book, partition), b"tick",
         ),
     )  # fmt: skip
 

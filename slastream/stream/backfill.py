@@ -67,7 +67,7 @@ def _destination(line: bytes) -> tuple[str, bytes]:
 async def _mark(producer: AIOKafkaProducer, topic: str, phase: bytes) -> None:
     partitions = await producer.partitions_for(topic)
     marks = [
-        await producer.send(topic, None, partition=partition, headers=[(BACKFILL_HEADER, phase)])
+        await producer.send(topic, b'{"type":"backfill"}', partition=partition, headers=[(BACKFILL_HEADER, phase)])
         for partition in sorted(partitions)
     ]
     await asyncio.gather(*marks)

@@ -20,7 +20,7 @@ UNHEARD_TICK_SECONDS = 1.0
 
 End = Callable[[Collection[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 """The ends of partitions, asked now: the next offset that the broker will give, uncommitted transactions included."""
-Send = Callable[[TopicPartition, bytes], Awaitable[int]]
+Send = Callable[[TopicPartition, bytes, bytes | None], Awaitable[int]]
 """Produces a value with the key null; returns its offset when the broker has it."""
 
 
@@ -97,7 +97,7 @@ class Deadlines:
         if wake_at is None or wake_at > now_us:
             return
         partition = TopicPartition(owned.stage.tick_topic, owned.partition)
-        offset = await self._send(partition, tick_value(now_us))
+        offset = await self._send(partition, tick_value(now_us), owned.stage.tick_key)
         owned.ticks += 1
         owned.ticked_at = time.time()
         self._unheard[owned] = wake_at, time.monotonic()

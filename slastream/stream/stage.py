@@ -76,6 +76,7 @@ class Stage(NamedTuple):
     """A step of the stream: which topics it reads, where its state lives, who computes.
 
     `sources` have equal partition counts, and the changelog `table` the same; `tick_topic` is one of the sources.
+    `tick_key` is the key of ticks there: a compacted topic takes no record without one.
     """
 
     name: str
@@ -83,3 +84,4 @@ class Stage(NamedTuple):
     table: str
     tick_topic: str
     make: Callable[[int], Processor]
+    tick_key: bytes | None = None

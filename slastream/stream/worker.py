@@ -208,8 +208,8 @@ class _Worker:
             found = await probe.end_offsets([aiokafka.TopicPartition(*each) for each in partitions])
             return {TopicPartition(*each): offset for each, offset in found.items()}
 
-        async def send(partition: TopicPartition, value: bytes) -> int:
-            sent = await producer.send_and_wait(partition.topic, value=value, partition=partition.partition)
+        async def send(partition: TopicPartition, value: bytes, key: bytes | None) -> int:
+            sent = await producer.send_and_wait(partition.topic, value=value, key=key, partition=partition.partition)
             return int(sent.offset)
 
         def new_writer(stage: Stage, partition: int) -> Writer:
