@@ -173,9 +173,7 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]  # untyped
         source.epoch += 1
         source.is_in_doubt = False
         target = await self._in_thread(self._thread.seek_or_start(source.partition, offset))
-        source.position = source.handed = source.applied = target
-        source.durable = max(source.durable, target) if offset is not None else target
-        source.queued_records = 0
+        source.continue_at(target, is_first=offset is None)
 
     async def _in_thread(self, work: Coroutine[Any, Any, T]) -> T:
         """Run in the consumer's thread. Not by Faust's queue of calls: a fetch and a seek can block its two places."""

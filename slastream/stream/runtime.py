@@ -51,6 +51,13 @@ class Source:
     queued_records: int = 0
     is_in_doubt: bool = False
 
+    def continue_at(self, offset: int, *, is_first: bool) -> None:
+        """The chain begins anew at `offset`. What is durable is known by the group's offset the first time only."""
+        self.position = self.handed = self.applied = offset
+        self.queued_records = 0
+        if is_first:
+            self.durable = offset
+
     @property
     def lag_records(self) -> int:
         """Records of the partition that were not applied yet, as of the last fetch (markers of transactions count)."""

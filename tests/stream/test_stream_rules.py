@@ -181,6 +181,18 @@ def test_draining_makes_all_that_was_applied_durable_in_one_cut() -> None:
     asyncio.run(scenario())
 
 
+def test_reading_again_does_not_make_durable_what_was_not_written_yet() -> None:
+    async def scenario() -> None:
+        lifecycle, owned, source, writer = await _running()
+        await lifecycle.apply(Run(source, 1, 0, [Fetched("in", 0), Fetched("in", 1)]))
+        source.continue_at(source.applied, is_first=False)
+        assert source.durable == 0
+        await lifecycle.drain()
+        assert [write.offsets for write in writer.writes] == [{("in", 1): 2}]
+
+    asyncio.run(scenario())
+
+
 def test_a_misplaced_record_is_forwarded_with_its_headers_and_not_applied() -> None:
     async def scenario() -> None:
         lifecycle, owned, source, writer = await _running()
