@@ -1,8 +1,9 @@
 """What is declared on `sla.breaches`: facts, and the identity that makes a repetition the same fact (semantics 7.1)."""
 
 import hashlib
-import json
 from typing import Any, NamedTuple
+
+import orjson
 
 from slastream.core.units import Instant
 
@@ -31,8 +32,7 @@ class Fact(NamedTuple):
 
 def identity(*parts: Any) -> str:
     """The id of what these parts name: sha256 of their JSON text, 32 hexadecimal digits (128 bits)."""
-    text = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
 
 
 def fact_id(ticket_id: str, fact: Fact) -> str:

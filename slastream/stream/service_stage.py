@@ -62,6 +62,7 @@ class ServicePartition:
         self.rejected: Counter[str] = Counter()
         self._periods: dict[str, Periods] = {}
         self._heap: list[tuple[Instant, TallyKey]] = []
+        self._planned: dict[TallyKey, Instant] = {}
         self._dirty: dict[str, int] = {}
         self._progress: dict[str, int] = {}
         self._touched: dict[TallyKey, None] = {}
@@ -150,8 +151,13 @@ class ServicePartition:
         tally.advance(self.time)
         tally.put(clock, contribution)
         self._touched[key] = None
-        wake_at = tally.wake_at
-        if wake_at is not None:
+        self._plan(key, tally)
+
+    def _plan(self, key: TallyKey, tally: Tally) -> None:
+        """Keeps one wake for each tally, its earliest: an entry for each clock would make every wake cost them all."""
+        wake_at, planned = tally.wake_at, self._planned.get(key)
+        if wake_at is not None and (planned is None or wake_at < planned):
+            self._planned[key] = wake_at
             heapq.heappush(self._heap, (wake_at, key))
 
     def _rule(self, key: TallyKey) -> Rule | None:
@@ -164,12 +170,14 @@ class ServicePartition:
         self.time = Instant(time)
         heap = self._heap
         while heap and heap[0][0] <= self.time:
-            key = heapq.heappop(heap)[1]
+            at, key = heapq.heappop(heap)
+            if self._planned.get(key) != at:
+                continue
+            del self._planned[key]
             tally = self.tallies[key]
             tally.advance(self.time)
             self._touched[key] = None
-            if tally.wake_at is not None:
-                heapq.heappush(heap, (tally.wake_at, key))
+            self._plan(key, tally)
 
     @property
     def wake_at(self) -> int | None:
