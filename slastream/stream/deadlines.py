@@ -21,7 +21,7 @@ UNHEARD_TICK_SECONDS = 1.0
 End = Callable[[Collection[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 """The ends of partitions, asked now: the next offset that the broker will give, uncommitted transactions included."""
 Send = Callable[[TopicPartition, bytes, bytes | None], Awaitable[int]]
-"""Produces a value with the key null; returns its offset when the broker has it."""
+"""Produces a value with a key; returns its offset when the broker has it."""
 
 
 def tick_value(now_us: int) -> bytes:

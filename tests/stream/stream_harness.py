@@ -31,6 +31,10 @@ def wait_until(condition: Callable[[], bool], limit_seconds: float, what: str) -
         time.sleep(0.02)
 
 
+def is_tick(record: Any) -> bool:
+    return bool(record.value.startswith(b'{"type":"tick"'))
+
+
 class WorkerProcess:
     """One toy worker. Its log is kept for the message of a test that fails."""
 
@@ -126,8 +130,8 @@ class Job:
         return Counter(b"%s:%d" % (key, n) for key, count in self.truth.items() for n in range(EVERY, count + 1, EVERY))
 
     async def outputs(self, ending: str = "verdicts") -> Counter[bytes]:
-        """Committed outputs so far: keys and how often; ticks, which have none, are left out."""
-        return Counter([record.key for record in await self.read(self.topic(ending)) if record.key is not None])
+        """Committed outputs so far: keys and how often; ticks are left out."""
+        return Counter([record.key for record in await self.read(self.topic(ending)) if not is_tick(record)])
 
     async def counts(self, ending: str = "tickets-table") -> Counter[bytes]:
         """Committed counts per key in a table: of each key, what has come furthest."""

@@ -97,7 +97,7 @@ async def _ends(_: Any) -> dict[TopicPartition, int]:
     return {}
 
 
-async def _send(_: TopicPartition, __: bytes) -> int:
+async def _send(_: TopicPartition, __: bytes, ___: bytes | None) -> int:
     return 0
 
 
@@ -183,7 +183,7 @@ def test_draining_makes_all_that_was_applied_durable_in_one_cut() -> None:
 
 def test_reading_again_does_not_make_durable_what_was_not_written_yet() -> None:
     async def scenario() -> None:
-        lifecycle, owned, source, writer = await _running()
+        lifecycle, _, source, writer = await _running()
         await lifecycle.apply(Run(source, 1, 0, [Fetched("in", 0), Fetched("in", 1)]))
         source.continue_at(source.applied, is_first=False)
         assert source.durable == 0

@@ -53,9 +53,10 @@ class Counter:
         if record.value is None:
             return
         event = orjson.loads(record.value)
-        if record.key is None:
+        if event.get("type") == "tick":
             self._tick(event, record)
             return
+        assert record.key is not None
         state = self._keys.get(record.key)
         if state is None:
             state = self._keys[record.key] = {"n": 0, "due": None, "seen": {}}
@@ -108,7 +109,7 @@ def stages(prefix: str, *, with_services: bool) -> list[Stage]:
     first = Stage("tickets", (tickets,), f"{prefix}.tickets-table", tickets, lambda _: Counter(verdicts, 100))
     sources = (verdicts, f"{prefix}.monitoring")
     table = f"{prefix}.services-table"
-    second = Stage("services", sources, table, verdicts, lambda _: Counter(f"{prefix}.compliance", 3))
+    second = Stage("services", sources, table, verdicts, lambda _: Counter(f"{prefix}.compliance", 3), b"tick")
     return [first, second] if with_services else [first]
 
 
