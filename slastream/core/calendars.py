@@ -1,12 +1,12 @@
-"""Opening hours as instants: business time is arithmetic over precomputed intervals, found by binary search (semantics 2).
+"""Opening hours as instants: business time is arithmetic over precomputed intervals, by binary search (semantics 2).
 
 A `Calendar` builds the openings of a UTC year when an instant in it is first asked for (about 1 ms) and keeps them with
 running sums. A question about two instants is then two binary searches, however far apart they lie.
 
-Between 1800 and 2099 every year is computed. Outside of that no zone of `tzdata` changes but by its yearly rule, so that
-a year without dated holidays, exceptions or versions nearby depends on its first weekday and its length alone: one year
-of each kind is computed. Lists of holidays (a country's, an iCalendar file's) are not asked about days outside of it. An
-event of the year 1 therefore costs about 0.2 s once, and not ten.
+Between 1800 and 2099 every year is computed. Outside of it no zone of `tzdata` changes but by its yearly rule, so that
+a year without dated holidays, exceptions or versions nearby depends on its first weekday and its length alone: one
+year of each kind is computed. Lists of holidays (a country's, an iCalendar file's) are not asked about days outside of
+it. An event of the year 1 therefore costs about 0.2 s once, and not ten.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
@@ -77,7 +78,7 @@ class _Shape(NamedTuple):
     days: tuple[int, ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def zone(name: str) -> ZoneInfo:
     """A time zone of the pinned `tzdata` package, not of the host. Raises ValueError with the nearest names."""
     if name in _known_zones():
@@ -89,12 +90,12 @@ def zone(name: str) -> ZoneInfo:
     raise ValueError(f"{name!r} is no time zone{hint}")
 
 
-@lru_cache(maxsize=1)
+@cache
 def zone_names() -> tuple[str, ...]:
     return tuple(files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
 
 
-@lru_cache(maxsize=1)
+@cache
 def _known_zones() -> frozenset[str]:
     return frozenset(zone_names())
 
@@ -207,7 +208,7 @@ class Calendar:
         if self.is_always:
             yield start, end
             return
-        low, high = end, start
+        low = high = start
         for begin, finish in self._clipped(start, end):
             if begin == high:
                 high = finish
@@ -406,7 +407,7 @@ class Calendar:
         begin, end = _first_ordinal(year), _first_ordinal(year + 1)
         first, last = max(1, begin - self._reach - 1), min(end, _LAST_ORDINAL)
         offsets = [self._offset_of_day(ordinal) for ordinal in range(first - 1, last + self._reach + 2)]
-        changes = [first - 1 + i for i, (a, b) in enumerate(zip(offsets, offsets[1:], strict=False)) if a != b]
+        changes = [first - 1 + i for i, (a, b) in enumerate(pairwise(offsets)) if a != b]
         uneven = {day for change in changes for day in range(change - self._reach - 1, change + 3)}
         found: list[Interval] = []
         days: list[int] = []
@@ -452,7 +453,7 @@ def _year_of(at: int) -> int:
     return date.fromordinal(min(max(at // DAY + EPOCH_ORDINAL, 1), _LAST_ORDINAL)).year
 
 
-@lru_cache(maxsize=None)
+@cache
 def _first_ordinal(year: int) -> int:
     """1 January; of the year after the last one, too."""
     return date(year, 1, 1).toordinal() if year <= LAST_YEAR else _LAST_ORDINAL + 1

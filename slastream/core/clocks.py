@@ -7,7 +7,7 @@ stretches, so that another calendar can measure them again. `next_at` is the ear
 A cycle is changed in place by its ticket, in the order of time; times given never go back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -68,7 +68,9 @@ class Cycle:
     paused_real_us: int = 0
     switches: list[int] = field(default_factory=list)
     starts_paused: bool = False
-    base_used_us: int = 0
+    carried_at: Instant | None = None
+    carried_used_us: int = 0
+    carried_paused_us: int = 0
     stopped_at: Instant | None = None
     breached_at: Instant | None = None
     cancel_reason: str | None = None
@@ -168,19 +170,24 @@ class Cycle:
 
     def _reached(self, target_us: int) -> Instant:
         """The first instant at which `target_us` were used: it lies in a stretch before `since`."""
-        calendar, used = self.selection.calendar, self.base_used_us
+        calendar, used = self.selection.calendar, self.carried_used_us
         if used >= target_us:
-            return Instant(self.switches[0])
-        is_paused = self.starts_paused
-        ends = [*self.switches[1:], self.since]
-        for start, end in zip(self.switches, ends, strict=True):
+            return self.started_at if self.carried_at is None else self.carried_at
+        for start, end, is_paused in self._stretches():
             if not is_paused:
-                length = calendar.open_between(Instant(start), Instant(end))
+                length = calendar.open_between(start, end)
                 if used + length >= target_us:
-                    return calendar.add(Instant(start), Duration(target_us - used))
+                    return calendar.add(start, Duration(target_us - used))
                 used += length
-            is_paused = not is_paused
         return self.since
+
+    def _stretches(self) -> Iterator[tuple[Instant, Instant, bool]]:
+        """(start, end, is it a pause) up to `since`, from the start or from the instant of a carry."""
+        is_paused = self.starts_paused
+        for start, end in zip(self.switches, [*self.switches[1:], self.since], strict=True):
+            if self.carried_at is None or end > self.carried_at:
+                yield Instant(start if self.carried_at is None else max(start, self.carried_at)), Instant(end), is_paused
+            is_paused = not is_paused
 
     # ---- what happens to it --------------------------------------------------------------------------------------
 
@@ -267,20 +274,19 @@ class Cycle:
             self.selection = old
             self._close_stretch(at)
             self.selection = selection
-            self.base_used_us, self.switches, self.starts_paused = self.used_us, [at], self.is_paused
-        elif old.calendar is not selection.calendar:
+            self.carried_at, self.carried_used_us, self.carried_paused_us = at, self.used_us, self.paused_us
+        elif old.calendar is not selection.calendar or self.carried_at is not None:
+            self.carried_at, self.carried_used_us, self.carried_paused_us = None, 0, 0
             self._measure_again()
 
     def _measure_again(self) -> None:
-        calendar, is_paused = self.selection.calendar, self.starts_paused
-        used, paused = self.base_used_us, 0
-        for start, end in zip(self.switches, [*self.switches[1:], self.since], strict=True):
-            length = calendar.open_between(Instant(start), Instant(end))
+        calendar, used, paused = self.selection.calendar, 0, 0
+        for start, end, is_paused in self._stretches():
+            length = calendar.open_between(start, end)
             if is_paused:
                 paused += length
             else:
                 used += length
-            is_paused = not is_paused
         self.used_us, self.paused_us = used, paused
 
     def set_override(self, override: Override | None) -> None:

@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Literal
 
 from slastream.core.calendars import Calendar
 from slastream.core.units import DAY, FAR, HOUR, MINUTE, SECOND, Duration, Instant, parse_duration
@@ -44,6 +45,8 @@ class NextBusinessDay:
 
 
 Target = OpenTime | BusinessDays | CalendarDays | EndOfBusinessDay | NextBusinessDay
+
+Measure = Literal["open", "real", "business"]
 
 _DAYS = re.compile(r"(\d{1,6})\s+(business_days?|calendar_days?)", re.ASCII)
 _END = re.compile(r"end of business_day(?:\s*\+\s*(\d{1,6}))?", re.ASCII)
@@ -87,7 +90,22 @@ def format_target(target: Target) -> str:
         case EndOfBusinessDay(days):
             return f"end of business_day + {days}" if days else "end of business_day"
         case NextBusinessDay(us):
-            return f"next business_day {us // HOUR:02}:{us % HOUR // MINUTE:02}"
+            seconds = f":{us % MINUTE // SECOND:02}" if us % MINUTE else ""
+            return f"next business_day {us // HOUR:02}:{us % HOUR // MINUTE:02}{seconds}"
+
+
+def measure(target: Target) -> Measure:
+    """How a pause moves the due instant: "open" and "business" by the open time paused, "real" by the real time.
+
+    Only "open" has an elapsed time to compare with the target (semantics 4.4).
+    """
+    match target:
+        case OpenTime():
+            return "open"
+        case CalendarDays():
+            return "real"
+        case BusinessDays() | EndOfBusinessDay() | NextBusinessDay():
+            return "business"
 
 
 def due(calendar: Calendar, start: Instant, target: Target) -> Instant:
@@ -106,35 +124,27 @@ def _due(calendar: Calendar, start: Instant, target: Target) -> Instant:
             day, us = calendar.local(start)
             return start if days == 0 else calendar.to_instant(day + timedelta(days=days), us)
         case BusinessDays(days):
-            return _business_days(calendar, start, days)
+            return _business_days(calendar, calendar.next_open(start), days)
         case EndOfBusinessDay(days):
-            anchor = calendar.day_holding(calendar.next_open(start))
-            for _ in range(days):
-                anchor = calendar.next_open_day(anchor)
-            return calendar.day_periods(anchor)[-1][1]
+            day = calendar.day_holding(calendar.next_open(start))
+            last = calendar.next_open_day(day, days) if days else day
+            return calendar.day_periods(last)[-1][1]
         case NextBusinessDay(us):
             day = calendar.next_open_day(calendar.local(start)[0])
-            return _moved_into_hours(calendar.day_periods(day), calendar.to_instant(day, us))
+            return _moved_into_hours(calendar, day, us)
 
 
-def _business_days(calendar: Calendar, start: Instant, days: int) -> Instant:
+def _business_days(calendar: Calendar, begin: Instant, days: int) -> Instant:
+    """Counted from the day whose hours hold `begin`; a shift past midnight goes on past 24:00 of its day."""
     if days == 0:
-        return start
-    begin = calendar.next_open(start)
+        return begin
     anchor = calendar.day_holding(begin)
     local_day, us = calendar.local(begin)
     us += (local_day - anchor).days * int(DAY)
-    day = anchor
-    for _ in range(days):
-        day = calendar.next_open_day(day)
-    return _moved_into_hours(calendar.day_periods(day), calendar.to_instant(day, us))
+    return _moved_into_hours(calendar, calendar.next_open_day(anchor, days), us)
 
 
-def _moved_into_hours(periods: list[tuple[Instant, Instant]], at: Instant) -> Instant:
+def _moved_into_hours(calendar: Calendar, day: date, us_of_day: int) -> Instant:
     """Before the hours or in a break: the next opening of the day; after them: its last closing."""
-    for low, high in periods:
-        if at < low:
-            return low
-        if at < high:
-            return at
-    return periods[-1][1]
+    at, periods = calendar.to_instant(day, us_of_day), calendar.day_periods(day)
+    return next((max(low, at) for low, high in periods if at < high), periods[-1][1])

@@ -44,7 +44,7 @@ class Entry:
         self.progress = -1
         self.held: list[tuple[Fact, Labels]] = []
         self.ids: set[int] = set()
-        self.withdrawn: dict[ClockKey, int] = {}
+        self.withdrawn: dict[ClockKey, tuple[int, list[Declared]]] = {}
         self.log = b""
         self.parts: list[bytes] = []
 
@@ -209,9 +209,10 @@ class TicketPartition:
             was = before.get(key)
             labels = new.labels_of(cycle)
             if was is None:
-                if key in entry.withdrawn:
-                    cycle.revision = entry.withdrawn.pop(key) + 1
                 published: list[Declared] = []
+                if key in entry.withdrawn:
+                    revision, published = entry.withdrawn.pop(key)
+                    cycle.revision = revision + 1
             else:
                 published = [d for d in was.declared or () if (*key, d.fact, d.threshold, d.at) not in held]
                 self._compare(entry, was, old.labels_of(was), cycle, labels)
@@ -224,7 +225,7 @@ class TicketPartition:
 
     def _compare(self, entry: Entry, was: Cycle, old: Labels, now: Cycle, new: Labels) -> None:
         now.revision, now.published_in = was.revision, was.published_in
-        now.is_touched = False
+        now.is_touched = was.is_touched
         if _signature(was, old) != _signature(now, new):
             now.is_touched = True
             if was.published_in is not None:
@@ -267,14 +268,17 @@ class TicketPartition:
     def _withdraw(self, entry: Entry, was: Cycle, labels: Labels, cause: TicketEvent) -> None:
         """A cycle that, as is known now, never was."""
         key = _clock_key(was)
+        waiting = {_fact_key(fact) for fact, _ in entry.held}
         for one in was.declared or ():
-            if one.is_active:
+            if one.is_active and (*key, one.fact, one.threshold, one.at) not in waiting:
                 fact = Fact(
                     *key, RETRACTED, one.threshold, Instant(max(one.at, cause.occurred_at)), one.occurrence, cause.event_id,
                     one.fact, was.rule.index,
                 )  # fmt: skip
                 self._emit_fact(entry.ticket.ticket_id, fact, labels)
-        entry.withdrawn[key] = was.revision = was.revision + 1
+        was.revision += 1
+        known = [d for d in was.declared or () if (*key, d.fact, d.threshold, d.at) not in waiting]
+        entry.withdrawn[key] = was.revision, [Declared(d.fact, d.threshold, d.at, d.occurrence, False) for d in known]
         if was.published_in is not None:
             self.corrections["withdrawn"] += 1
             self._emit_verdict(entry, was, labels, was.published_in, is_withdrawn=True)

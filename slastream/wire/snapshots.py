@@ -22,15 +22,15 @@ VERSION = 1
 class Stored(NamedTuple):
     """A ticket with what is kept beside its clocks.
 
-    `held`: facts that wait for late events; `ids`: digests of the ids of its events; `withdrawn`: the last revision of each
-    cycle that a late event made undone; `log`: its events, each ending with a line feed.
+    `held`: facts that wait for late events; `ids`: digests of the ids of its events; `withdrawn`: the last revision and
+    the facts of each cycle that a late event made undone; `log`: its events, each ending with a line feed.
     """
 
     ticket: Ticket
     progress: int
     held: list[tuple[Fact, Labels]]
     ids: set[int]
-    withdrawn: dict[tuple[str, str, int], int]
+    withdrawn: dict[tuple[str, str, int], tuple[int, list[Declared]]]
     log: bytes
 
 
@@ -67,7 +67,7 @@ def encode_ticket(stored: Stored) -> bytes:
         clocks,
         [[*fact, *labels] for fact, labels in stored.held],
         list(stored.ids),
-        [[*key, revision] for key, revision in stored.withdrawn.items()],
+        [[*key, revision, _declared_to_list(declared)] for key, (revision, declared) in stored.withdrawn.items()],
     ]
     return orjson.dumps(state) + b"\n" + stored.log
 
@@ -96,9 +96,12 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
         return Stored(
             ticket,
             progress,
-            [(Fact(*one[:9]), Labels(*one[9:])) for one in held],
+            [_held_from_list(one, book) for one in held if (one[0], one[1]) in book.by_name],
             set(ids),
-            {(agreement, promise, number): revision for agreement, promise, number, revision in withdrawn},
+            {
+                (agreement, promise, number): (revision, [Declared(*d) for d in declared])
+                for agreement, promise, number, revision, declared in withdrawn
+            },
             log,
         )
     except (ValueError, TypeError, KeyError, IndexError) as error:
@@ -109,28 +112,39 @@ def _cycle_to_list(cycle: Cycle) -> list[Any]:
     declared = cycle.declared
     return [
         cycle.number, cycle.started_at, cycle.rule.selection_index(cycle.selection), cycle.is_paused, cycle.since, cycle.used_us,
-        cycle.paused_us, cycle.paused_real_us, cycle.switches, cycle.starts_paused, cycle.base_used_us, cycle.stopped_at,
+        cycle.paused_us, cycle.paused_real_us, cycle.switches, cycle.starts_paused,
+        [cycle.carried_at, cycle.carried_used_us, cycle.carried_paused_us], cycle.stopped_at,
         cycle.breached_at, cycle.cancel_reason, cycle.is_cancelled, _plain(cycle.override), cycle.group, _plain(cycle.labels),
-        None if declared is None else [[d.fact, d.threshold, d.at, d.occurrence, d.is_active] for d in declared],
+        None if declared is None else _declared_to_list(declared),
         cycle.next_at, cycle.revision, cycle.published_in, cycle.fixed_due_at,
     ]  # fmt: skip
 
 
 def _cycle_from_list(rule: Rule, one: list[Any]) -> Cycle:
     (
-        number, started_at, selection, is_paused, since, used_us, paused_us, paused_real_us, switches, starts_paused, base_used_us,
-        stopped_at, breached_at, cancel_reason, is_cancelled, override, group, labels, declared, next_at, revision, published_in,
+        number, started_at, selection, is_paused, since, used_us, paused_us, paused_real_us, switches, starts_paused,
+        (carried_at, carried_used_us, carried_paused_us), stopped_at, breached_at, cancel_reason, is_cancelled, override, group, labels, declared, next_at, revision, published_in,
         fixed_due_at,
     ) = one  # fmt: skip
     return Cycle(
         rule=rule, number=number, started_at=started_at, selection=rule.selections[selection][1], is_paused=is_paused,
         since=since, used_us=used_us, paused_us=paused_us, paused_real_us=paused_real_us, switches=switches,
-        starts_paused=starts_paused, base_used_us=base_used_us, stopped_at=stopped_at, breached_at=breached_at,
+        starts_paused=starts_paused, carried_at=carried_at, carried_used_us=carried_used_us,
+        carried_paused_us=carried_paused_us, stopped_at=stopped_at, breached_at=breached_at,
         cancel_reason=cancel_reason, is_cancelled=is_cancelled, override=None if override is None else Override(*override),
         group=group, labels=None if labels is None else Labels(*labels),
         declared=None if declared is None else [Declared(*d) for d in declared], next_at=next_at, revision=revision,
         published_in=published_in, fixed_due_at=fixed_due_at, is_touched=False,
     )  # fmt: skip
+
+
+def _declared_to_list(declared: list[Declared]) -> list[list[Any]]:
+    return [[d.fact, d.threshold, d.at, d.occurrence, d.is_active] for d in declared]
+
+
+def _held_from_list(one: list[Any], book: Rulebook) -> tuple[Fact, Labels]:
+    fact = Fact(*one[: len(Fact._fields)])
+    return fact._replace(rule_index=book.by_name[fact.agreement, fact.promise].index), Labels(*one[len(Fact._fields) :])
 
 
 def _plain(value: tuple[Any, ...] | None) -> list[Any] | None:
