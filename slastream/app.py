@@ -119,7 +119,11 @@ def _refold(engine: TicketReplay, lines: Lines, until: Instant | None) -> None:
             event = decode_event(line)
         except EventError:
             continue
-        if isinstance(event, TicketEvent) and event.ticket_id in events and (until is None or event.occurred_at <= until):
+        if (
+            isinstance(event, TicketEvent)
+            and event.ticket_id in events
+            and (until is None or event.occurred_at <= until)
+        ):
             events[event.ticket_id].append(event)
     for ticket_id, found in events.items():
         engine.refold(ticket_id, found)
@@ -145,11 +149,13 @@ def _shown(engine: TicketReplay, show: str, rejected: list[Rejected]) -> Iterato
         for service, agreement, promise, line in engine.compliance():
             yield compliance_line(service, agreements[agreement], promise, line)
     if show in ("rejected", "all"):
-        for one in rejected:
-            yield {"kind": "rejected", "line": one.line, "reason": one.reason, "path": one.path}
+        for bad in rejected:
+            yield {"kind": "rejected", "line": bad.line, "reason": bad.reason, "path": bad.path}
 
 
-def replay_events(policy_text: str, lines: list[bytes], until: str | None = None, show: str = "all") -> list[dict[str, Any]]:
+def replay_events(
+    policy_text: str, lines: list[bytes], until: str | None = None, show: str = "all"
+) -> list[dict[str, Any]]:
     """`replay` for a policy and events in memory."""
 
     def no_file(name: str) -> bytes:
@@ -199,4 +205,3 @@ def work(options: WorkerOptions) -> None:
         session_timeout_seconds=options.session_timeout_seconds,
     )
     run_worker(settings, make_stages(policy))
-

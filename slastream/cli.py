@@ -76,7 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
     replay.set_defaults(run=run_replay)
 
     importing = commands.add_parser("import", help="turn CSV, JSON or JSONL of any system into events")
-    importing.add_argument("mapping", metavar="MAPPING", help="a YAML mapping, or native: the input has the events' shape")
+    importing.add_argument(
+        "mapping", metavar="MAPPING", help="a YAML mapping, or native: the input has the events' shape"
+    )
     importing.add_argument("files", metavar="FILE", nargs="+")
     importing.add_argument("--out", metavar="FILE", help="write the events there instead of stdout")
     importing.add_argument("--broker", metavar="HOST:PORT", help="write them into Kafka as a backfill")

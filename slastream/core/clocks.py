@@ -89,7 +89,9 @@ class Cycle:
     _due_is_known: bool = False
 
     @classmethod
-    def begin(cls, rule: Rule, number: int, at: Instant, selection: Selection, is_paused: bool, group: str | None) -> "Cycle":
+    def begin(
+        cls, rule: Rule, number: int, at: Instant, selection: Selection, is_paused: bool, group: str | None
+    ) -> "Cycle":
         return cls(
             rule=rule, number=number, started_at=at, selection=selection, is_paused=is_paused, since=at,
             switches=[at], starts_paused=is_paused, group=group,
@@ -113,7 +115,12 @@ class Cycle:
     @property
     def is_at_risk(self) -> bool:
         """Open, not late yet, and past its last warning."""
-        return self.stopped_at is None and self.breached_at is None and bool(self.rule.promise.warn_at) and not self._pending()
+        return (
+            self.stopped_at is None
+            and self.breached_at is None
+            and bool(self.rule.promise.warn_at)
+            and not self._pending()
+        )
 
     def read(self, at: Instant) -> Reading:
         """Its values at `at`, an instant not before the last event; of a stopped cycle those of its end."""
@@ -131,7 +138,9 @@ class Cycle:
             paused_us=paused,
             target_us=self.selection.open_time_us,
             in_hours=calendar.is_open(at),
-            due_if_resumed_now=self._due_resumed(at) if self.is_open and self.is_paused and self.breached_at is None else None,
+            due_if_resumed_now=self._due_resumed(at)
+            if self.is_open and self.is_paused and self.breached_at is None
+            else None,
         )
 
     @property
@@ -186,7 +195,11 @@ class Cycle:
         is_paused = self.starts_paused
         for start, end in zip(self.switches, [*self.switches[1:], self.since], strict=True):
             if self.carried_at is None or end > self.carried_at:
-                yield Instant(start if self.carried_at is None else max(start, self.carried_at)), Instant(end), is_paused
+                yield (
+                    Instant(start if self.carried_at is None else max(start, self.carried_at)),
+                    Instant(end),
+                    is_paused,
+                )
             is_paused = not is_paused
 
     # ---- what happens to it --------------------------------------------------------------------------------------
@@ -389,7 +402,6 @@ class Cycle:
                 self.rule.marks[own] = known
         return known.copy()
 
-
     def _own_time_us(self) -> int:
         """The promise's own time, of which warnings are shares."""
         calendar = self.selection.calendar
@@ -441,11 +453,26 @@ class Cycle:
                 out.append(self._fact(RETRACTED, threshold, at, one.occurrence, caused_by, retracted=fact))
 
     def _fact(
-        self, fact: str, threshold: str | None, at: Instant, occurrence: int, caused_by: str, retracted: str | None = None
+        self,
+        fact: str,
+        threshold: str | None,
+        at: Instant,
+        occurrence: int,
+        caused_by: str,
+        retracted: str | None = None,
     ) -> Fact:
         rule = self.rule
         return Fact(
-            rule.agreement.name, rule.promise.name, self.number, fact, threshold, at, occurrence, caused_by, retracted, rule.index
+            rule.agreement.name,
+            rule.promise.name,
+            self.number,
+            fact,
+            threshold,
+            at,
+            occurrence,
+            caused_by,
+            retracted,
+            rule.index,
         )
 
 

@@ -176,7 +176,9 @@ def credit_amount(credits: Credits, met: int, total: int) -> Decimal:
     if total:
         for band in sorted(credits.bands, key=lambda band: band.below, reverse=True):
             if met < band.below * total:
-                amount = band.amount if band.amount is not None else (band.share or Decimal(0)) * (credits.fee or Decimal(0))
+                amount = (
+                    band.amount if band.amount is not None else (band.share or Decimal(0)) * (credits.fee or Decimal(0))
+                )
     caps = [
         *([credits.cap_amount] if credits.cap_amount is not None else []),
         *([credits.cap_share * credits.fee] if credits.cap_share is not None and credits.fee is not None else []),

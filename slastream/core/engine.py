@@ -16,7 +16,7 @@ from slastream.core.histories import Canonical, in_order
 from slastream.core.periods import Periods
 from slastream.core.policies import Policy
 from slastream.core.rules import Rulebook
-from slastream.core.tickets import HistoryNeeded, Ticket, fold, order_of
+from slastream.core.tickets import HistoryNeededError, Ticket, fold, order_of
 from slastream.core.units import Instant
 
 
@@ -69,7 +69,7 @@ class TicketReplay:
                 return
         try:
             ticket.apply(event)
-        except HistoryNeeded:
+        except HistoryNeededError:
             self._put_aside(ticket_id)
             return
 

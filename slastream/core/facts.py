@@ -45,4 +45,6 @@ def retracted_id(ticket_id: str, fact: Fact) -> str | None:
     """The id of the fact that a retraction takes back; None for every other fact."""
     if fact.retracted is None:
         return None
-    return identity(ticket_id, fact.agreement, fact.promise, fact.cycle, fact.retracted, fact.threshold, fact.occurrence)
+    return identity(
+        ticket_id, fact.agreement, fact.promise, fact.cycle, fact.retracted, fact.threshold, fact.occurrence
+    )

@@ -34,6 +34,9 @@ PERIODS: tuple[Period, ...] = ("day", "week", "month", "quarter", "year")
 ROLLING_WINDOWS = ("1h", "6h", "1d", "3d", "7d", "28d", "30d", "90d")
 
 
+_NO_TIME = Duration(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Warning:
     """A mark before the due instant: a share of the promise's own time, or a time before its end.
@@ -88,7 +91,7 @@ class ServicePromise:
     count: Mapping[str, str] = field(default_factory=dict)
     min_coverage: Decimal = Decimal("0.9")
     before_first_news: Literal["excluded", "unknown"] = "excluded"
-    min_outage: Duration = Duration(0)
+    min_outage: Duration = _NO_TIME
     burn_alerts: bool = False
 
 

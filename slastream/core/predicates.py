@@ -134,7 +134,9 @@ def compile_predicate(predicate: Predicate) -> Holds:
 
 def _equals(name: str, values: frozenset[Scalar]) -> Holds:
     if name in EVENT_NAMES or any(isinstance(value, bool) for value in values):
-        return _some(name, lambda value: any(value == v and isinstance(value, bool) is isinstance(v, bool) for v in values))
+        return _some(
+            name, lambda value: any(value == v and isinstance(value, bool) is isinstance(v, bool) for v in values)
+        )
 
     def holds(attributes: Mapping[str, Any], _event: TicketEvent | None, _changed: Collection[str]) -> bool:
         value = attributes.get(name)
@@ -166,9 +168,13 @@ def _getter(name: str) -> Callable[[Mapping[str, Any], TicketEvent | None], Any]
         case "message.author":
             return lambda _attributes, event: None if event is None or event.message is None else event.message.author
         case "message.public":
-            return lambda _attributes, event: None if event is None or event.message is None else event.message.is_public
+            return lambda _attributes, event: (
+                None if event is None or event.message is None else event.message.is_public
+            )
         case "message.automatic":
-            return lambda _attributes, event: None if event is None or event.message is None else event.message.is_automatic
+            return lambda _attributes, event: (
+                None if event is None or event.message is None else event.message.is_automatic
+            )
         case _:
             return lambda attributes, _event: attributes.get(name)
 

@@ -108,7 +108,11 @@ class Rulebook:
         self._order = [
             sorted(
                 (i for i, a in enumerate(policy.agreements) if a.kind == kind),
-                key=lambda i: (policy.agreements[i].rank is None, policy.agreements[i].rank or 0, policy.agreements[i].name),
+                key=lambda i: (
+                    policy.agreements[i].rank is None,
+                    policy.agreements[i].rank or 0,
+                    policy.agreements[i].name,
+                ),
             )
             for kind in ("sla", "ola", "uc")
         ]
@@ -203,7 +207,9 @@ def _condition(predicate: Predicate | None) -> Condition | None:
 
 def _status_in(*statuses: str) -> Condition:
     wanted = frozenset(statuses)
-    return Condition(lambda attributes, _event, _changed: attributes.get("status") in wanted, frozenset({"status"}), True)
+    return Condition(
+        lambda attributes, _event, _changed: attributes.get("status") in wanted, frozenset({"status"}), True
+    )
 
 
 def _responded(_attributes: Mapping[str, Any], event: TicketEvent | None, _changed: Collection[str]) -> bool:
@@ -263,7 +269,9 @@ _OWN: dict[str, _Own] = {
         stop=_CLOSING,
     ),
     "assignment": _Own(
-        stop=Condition(_is_owned_or_closed, frozenset({"assignee", "status"}), True), starts_at_opening=True, is_once=True
+        stop=Condition(_is_owned_or_closed, frozenset({"assignee", "status"}), True),
+        starts_at_opening=True,
+        is_once=True,
     ),
     "resolution": _Own(stop=_CLOSING, pause=_status_in("pending"), starts_at_opening=True, resumes=True),
     "closure": _Own(stop=_status_in("closed"), starts_at_opening=True, resumes=True),

@@ -2,11 +2,12 @@
 
 Events are folded in the order `(occurred_at, sequence, event_id)`. An event that comes in order costs the same however old the
 ticket is. Two things need the ticket's history: an agreement that begins to match later, and an opening instant that is told
-later; `apply` then asks for it, and raises `HistoryNeeded` where there is none.
+later; `apply` then asks for it, and raises `HistoryNeededError` where there is none.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from slastream.core.clocks import Cycle, Labels
@@ -24,7 +25,7 @@ History = Callable[[], Sequence[TicketEvent]]
 Order = tuple[Instant, int, str]
 
 
-class HistoryNeeded(Exception):
+class HistoryNeededError(Exception):
     """The earlier events of the ticket are needed, in order, and were not given."""
 
 
@@ -51,8 +52,21 @@ class Ticket:
     """The state of one ticket after the events folded so far. `facts` collects what was declared, with
     the attributes of that moment; the caller takes it."""
 
-    __slots__ = ("_declared", "attributes", "clocks", "facts", "is_created", "is_gone", "is_shadow", "last", "matched", "opened_at", "rulebook",
-                 "ticket_id", "wake_at")  # fmt: skip
+    __slots__ = (
+        "_declared",
+        "attributes",
+        "clocks",
+        "facts",
+        "is_created",
+        "is_gone",
+        "is_shadow",
+        "last",
+        "matched",
+        "opened_at",
+        "rulebook",
+        "ticket_id",
+        "wake_at",
+    )
 
     def __init__(self, ticket_id: str, rulebook: Rulebook) -> None:
         self.ticket_id = ticket_id
@@ -105,7 +119,7 @@ class Ticket:
             self._open(event, None)
             return
         if event.created_at is not None and not self.is_created:
-            raise HistoryNeeded
+            raise HistoryNeededError
         self.last = order_of(event)
         if self.is_gone:
             return
@@ -118,7 +132,7 @@ class Ticket:
         self._turn(event, changed, was_closed, rebinding, beginning)
         if beginning:
             self._begin_late(event, beginning, history)
-        self._finish(event, changed)
+        self._finish(changed)
 
     def _open(self, event: TicketEvent, created_at: Instant | None) -> None:
         """The first event: what it says holds from the opening on; then it happens itself."""
@@ -137,11 +151,13 @@ class Ticket:
         if self.wake_at is not None and self.wake_at < at and not self.is_shadow:
             self.advance(at)
         self._turn(event, changed, False, False, ())
-        self._finish(event, changed)
+        self._finish(changed)
 
     def _start_at_opening(self, clock: Clock, at: Instant) -> None:
         rule, attributes = clock.rule, self.attributes
-        starts = rule.starts_at_opening and not (rule.promise.metric == "first_response" and attributes[OPENED_BY_AGENT])
+        starts = rule.starts_at_opening and not (
+            rule.promise.metric == "first_response" and attributes[OPENED_BY_AGENT]
+        )
         if rule.start is not None and rule.start.is_static:
             clock.start_held = rule.start.holds(attributes, None, ())
             starts = clock.start_held and not (rule.stop.is_static and rule.stop.holds(attributes, None, ()))
@@ -242,9 +258,17 @@ class Ticket:
             ):
                 self._turn_clock(clock, event, changed, reopened, ended)
 
-    def _turn_clock(self, clock: Clock, event: TicketEvent, changed: set[str], reopened: bool, ended: str | None) -> None:
+    def _turn_clock(
+        self, clock: Clock, event: TicketEvent, changed: set[str], reopened: bool, ended: str | None
+    ) -> None:
         """What one event does to one clock, in the order stop, reset, cancel, pause, resume, start."""
-        rule, attributes, at, cause, facts = clock.rule, self.attributes, event.occurred_at, event.event_id, self._declared
+        rule, attributes, at, cause, facts = (
+            clock.rule,
+            self.attributes,
+            event.occurred_at,
+            event.event_id,
+            self._declared,
+        )
         fires = False
         if rule.start is not None:
             holds = rule.start.holds(attributes, event, changed)
@@ -275,7 +299,12 @@ class Ticket:
         if clock.open_cycle is None and clock.selection is not None and ended is None and not self.is_gone:
             if restarts:
                 restarted = self._begin(clock, at, self._is_pausing(clock, event, changed))
-                if cycle is not None and cycle.cancel_reason == "restarted" and cycle.override is not None and cycle.breached_at is None:
+                if (
+                    cycle is not None
+                    and cycle.cancel_reason == "restarted"
+                    and cycle.override is not None
+                    and cycle.breached_at is None
+                ):
                     restarted.set_override(cycle.override)
                 restarted.plan(at, cause, facts, has_moved=True)
             elif not (rule.stop.is_static and stop_holds):
@@ -342,7 +371,13 @@ class Ticket:
     def _start(self, clock: Clock, event: TicketEvent, changed: set[str], fires: bool, reopened: bool) -> None:
         rule, at, cause = clock.rule, event.occurred_at, event.event_id
         last = clock.cycles[-1] if clock.cycles else None
-        if reopened and rule.resumes and last is not None and last.cancel_reason is None and (fires or rule.start is None):
+        if (
+            reopened
+            and rule.resumes
+            and last is not None
+            and last.cancel_reason is None
+            and (fires or rule.start is None)
+        ):
             self._reopen(clock, last, event, changed)
         elif fires and not (rule.is_once and clock.cycles):
             cycle = self._begin(clock, at, self._is_pausing(clock, event, changed))
@@ -376,7 +411,7 @@ class Ticket:
                     clock.start_held = clock.rule.start.holds(self.attributes, event, ())
             return
         if history is None:
-            raise HistoryNeeded
+            raise HistoryNeededError
         events = [*history(), event]
         for clock in beginning:
             shadow = _shadow(self, clock, events)
@@ -391,7 +426,7 @@ class Ticket:
                 self._begin(clock, event.occurred_at, found.is_paused)
             clock.cycles[-1].plan(event.occurred_at, event.event_id, self._declared, has_moved=True)
 
-    def _finish(self, event: TicketEvent, changed: set[str]) -> None:
+    def _finish(self, changed: set[str]) -> None:
         relabel = not LABELS.isdisjoint(changed)
         for clock in self.clocks.values():
             if clock.cycles:
@@ -415,7 +450,14 @@ class Ticket:
         get = self.attributes.get
         group = cycle.group if cycle.rule.holds_group else get("group")
         return Labels(
-            get("service"), get("customer"), get("provider"), get("team"), group, get("assignee"), get("priority"), get("type")
+            get("service"),
+            get("customer"),
+            get("provider"),
+            get("team"),
+            group,
+            get("assignee"),
+            get("priority"),
+            get("type"),
         )
 
     def cycles(self) -> Iterable[Cycle]:
@@ -434,8 +476,12 @@ def fold(ticket_id: str, rulebook: Rulebook, events: Sequence[TicketEvent]) -> T
         if index == 0:
             ticket._open(event, created_at)
         else:
-            ticket.apply(event, lambda index=index: events[:index])
+            ticket.apply(event, partial(_before, events, index))
     return ticket
+
+
+def _before(events: Sequence[TicketEvent], index: int) -> Sequence[TicketEvent]:
+    return events[:index]
 
 
 def _shadow(ticket: Ticket, clock: Clock, events: Sequence[TicketEvent]) -> Clock:

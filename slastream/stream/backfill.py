@@ -10,7 +10,7 @@ from itertools import islice
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from slastream.core.events import MaintenanceEvent, TicketEvent
+from slastream.core.events import MaintenanceEvent, MonitoringEvent, TicketEvent
 from slastream.errors import DeliveryError, EventError
 from slastream.stream.ticket_stage import BACKFILL_HEADER
 from slastream.wire.events import decode_event
@@ -30,7 +30,9 @@ async def _write(broker: str, lines: Iterable[bytes], progress: Callable[[int], 
         await producer.start()
     except KafkaError as error:
         await producer.stop()
-        raise DeliveryError(f"{broker}: the broker does not answer ({error}); start it or name another with --broker") from None
+        raise DeliveryError(
+            f"{broker}: the broker does not answer ({error}); start it or name another with --broker"
+        ) from None
     count, begun, rest = 0, set[str](), iter(lines)
     try:
         while batch := list(islice(rest, BATCH)):
@@ -47,7 +49,9 @@ async def _write(broker: str, lines: Iterable[bytes], progress: Callable[[int], 
         for topic in begun:
             await _mark(producer, topic, b"end")
     except KafkaError as error:
-        raise DeliveryError(f"{broker}: refused after {count} events: {error}; run it again, nothing is counted twice") from None
+        raise DeliveryError(
+            f"{broker}: refused after {count} events: {error}; run it again, nothing is counted twice"
+        ) from None
     finally:
         await producer.stop()
     return count
@@ -59,7 +63,7 @@ def _destination(line: bytes) -> tuple[str, bytes]:
         return TICKETS, event.ticket_id.encode()
     if isinstance(event, MaintenanceEvent):
         return MAINTENANCE, event.service.encode()
-    if hasattr(event, "service"):
+    if isinstance(event, MonitoringEvent):
         return MONITORING, event.service.encode()
     raise EventError("unknown_kind", "$", "a tick is written by workers only")
 

@@ -144,9 +144,7 @@ class ServicePartition:
             if rule is None:
                 return
             agreement = rule.agreement
-            periods = self._periods.setdefault(
-                agreement.name, Periods(agreement.objective.period, agreement.calendar)
-            )
+            periods = self._periods.setdefault(agreement.name, Periods(agreement.objective.period, agreement.calendar))
             tally = self.tallies[key] = Tally(agreement, periods, self.time)
         tally.advance(self.time)
         tally.put(clock, contribution)
@@ -214,7 +212,9 @@ class ServicePartition:
         tally.advance(self.time)
         for line in tally.lines(every=False):
             message = compliance_line(service or None, tally.agreement, promise, line)
-            name = orjson.dumps([service, agreement_name, promise, message["window"]["kind"], message["window"]["start"]])
+            name = orjson.dumps(
+                [service, agreement_name, promise, message["window"]["kind"], message["window"]["start"]]
+            )
             self._outputs.append(Output(COMPLIANCE, service.encode(), name, orjson.dumps(message)))
 
     def _reject(self, record: Record, error: EventError) -> None:

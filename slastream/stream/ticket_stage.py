@@ -17,7 +17,7 @@ from slastream.core.events import Tick, TicketEvent
 from slastream.core.facts import DEADLINE, RETRACTED, Fact
 from slastream.core.histories import in_order, is_later
 from slastream.core.rules import ENDED, Rulebook
-from slastream.core.tickets import HistoryNeeded, Ticket, fold, order_of
+from slastream.core.tickets import HistoryNeededError, Ticket, fold, order_of
 from slastream.core.units import MINUTE, Instant, format_instant
 from slastream.errors import EventError
 from slastream.stream.stage import Cut, Output, Record
@@ -124,7 +124,9 @@ class TicketPartition:
                 self._check_clock(event.occurred_at, "occurred_at")
                 self._take(event, record)
             else:
-                raise EventError("unknown_kind", "$", "this topic holds events of tickets; send others to their own topic")
+                raise EventError(
+                    "unknown_kind", "$", "this topic holds events of tickets; send others to their own topic"
+                )
         except EventError as error:
             if not _is_marker(record):
                 self._reject(record, error)
@@ -147,7 +149,9 @@ class TicketPartition:
         entry = self.entries.get(event.ticket_id)
         if entry is None:
             if event.occurred_at < self.time - policy.retention:
-                raise EventError("too_late", "occurred_at", "older than the retention, and its ticket has left the table")
+                raise EventError(
+                    "too_late", "occurred_at", "older than the retention, and its ticket has left the table"
+                )
             entry = self.entries[event.ticket_id] = Entry(Ticket(event.ticket_id, self.book))
         elif record.offset <= entry.progress:
             self.time = Instant(max(self.time, seen))
@@ -179,7 +183,7 @@ class TicketPartition:
             return
         try:
             ticket.apply(event, lambda: [e for e in entry.events() if order_of(e) < order_of(event)])
-        except HistoryNeeded:
+        except HistoryNeededError:
             self._refold(entry, event)
 
     def _has_fired_since(self, ticket: Ticket, event: TicketEvent) -> bool:
@@ -215,7 +219,7 @@ class TicketPartition:
                     cycle.revision = revision + 1
             else:
                 published = [d for d in was.declared or () if (*key, d.fact, d.threshold, d.at) not in held]
-                self._compare(entry, was, old.labels_of(was), cycle, labels)
+                self._compare(was, old.labels_of(was), cycle, labels)
             self._settle(new, cycle, published, fresh, labels, cause)
         for key, was in before.items():
             if key not in after:
@@ -223,7 +227,7 @@ class TicketPartition:
         entry.held = []
         entry.ticket = new
 
-    def _compare(self, entry: Entry, was: Cycle, old: Labels, now: Cycle, new: Labels) -> None:
+    def _compare(self, was: Cycle, old: Labels, now: Cycle, new: Labels) -> None:
         now.revision, now.published_in = was.revision, was.published_in
         now.is_touched = was.is_touched
         if _signature(was, old) != _signature(now, new):
@@ -378,7 +382,9 @@ class TicketPartition:
             self.delays_us.append(self._broker_time - fact.at)
         self._outputs.append(Output(BREACHES, (labels.service or "").encode(), line["id"].encode(), orjson.dumps(line)))
 
-    def _emit_verdict(self, entry: Entry, cycle: Cycle, labels: Labels, service: str, is_withdrawn: bool = False) -> None:
+    def _emit_verdict(
+        self, entry: Entry, cycle: Cycle, labels: Labels, service: str, is_withdrawn: bool = False
+    ) -> None:
         ticket = entry.ticket
         as_of = Instant(max(self.time, ticket.last[0] if ticket.last is not None else self.time))
         line = verdict_line(ticket.ticket_id, cycle, labels, as_of, self.book.policy)
@@ -406,7 +412,10 @@ class TicketPartition:
         for ticket_id in self._dirty:
             e = self.entries[ticket_id]
             state.append(
-                (ticket_id.encode(), encode_ticket(Stored(e.ticket, e.progress, e.held, e.ids, e.withdrawn, e.log_bytes())))
+                (
+                    ticket_id.encode(),
+                    encode_ticket(Stored(e.ticket, e.progress, e.held, e.ids, e.withdrawn, e.log_bytes())),
+                )
             )
         state.append((META_KEY, orjson.dumps([1, self.offset, self.time, self._backfill_at])))
         outputs, self._outputs = self._outputs, []

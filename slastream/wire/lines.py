@@ -113,7 +113,9 @@ def compliance_line(service: str | None, agreement: Agreement, promise: str, lin
     result["objective"] = None if objective.target is None else number(objective.target)
     result["basis"] = objective.basis
     result["ratio"] = met / total if total else None
-    result["budget_remaining"] = None if objective.target is None else number(budget_remaining(objective.target, met, total))
+    result["budget_remaining"] = (
+        None if objective.target is None else number(budget_remaining(objective.target, met, total))
+    )
     if agreement.credits is not None:
         amount = credit_amount(agreement.credits, met, total)
         result["credit"] = {"amount": number(amount), "currency": agreement.credits.currency}

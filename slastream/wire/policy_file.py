@@ -33,11 +33,11 @@ from slastream.core.policies import (
 )
 from slastream.core.predicates import ALWAYS, All, Equals, Predicate
 from slastream.core.targets import BusinessDays, Target, parse_target
-from slastream.core.units import DAY, HOUR, MINUTE, Duration, Instant, parse_duration
+from slastream.core.units import DAY, HOUR, MINUTE, Duration, parse_duration
 from slastream.errors import PolicyError
 from slastream.wire.calendar_data import CountryHolidays, EventHolidays
 from slastream.wire.predicate_text import PredicateReader, excludes, implies, is_never
-from slastream.wire.yaml_nodes import Entry, Problem, Reader, is_null, nearest, parse, scalar, shown, values
+from slastream.wire.yaml_nodes import Entry, Problem, Reader, nearest, parse, shown, values
 
 ReadFile = Callable[[str], bytes]
 
@@ -62,6 +62,7 @@ CREDIT_KEYS = ("fee", "cap", "bands")
 BURN_FACTORS = (Decimal("14.4"), Decimal(6), Decimal(3), Decimal(1))
 """Of the SRE workbook's multi-window alerts, semantics 5.8."""
 
+MAX_DEPENDENCIES = 500
 DEFAULT_RETENTION = Duration(90 * DAY)
 DEFAULT_SKEW = Duration(5 * MINUTE)
 DEFAULT_REOPEN_WINDOW = BusinessDays(5)
@@ -175,7 +176,9 @@ class _Loader(Reader):
                 elif key in ("calendars", "services", "agreements"):
                     merged[key] = self._joined(merged[key], entry)
                 elif key != "version":
-                    self.bad(entry, f"is defined twice, first in {merged[key].file}:{merged[key].line}; keep one of them")
+                    self.bad(
+                        entry, f"is defined twice, first in {merged[key].file}:{merged[key].line}; keep one of them"
+                    )
         return merged if has_root else None
 
     def _joined(self, one: Entry, other: Entry) -> Entry:
@@ -220,7 +223,9 @@ class _Loader(Reader):
         return default if found is None else found
 
     def _lateness(self, entry: Entry | None) -> dict[str, Duration]:
-        found = None if entry is None else self.mapping(entry, None, "durations by source, like {default: 0s, jira: 30s}")
+        found = (
+            None if entry is None else self.mapping(entry, None, "durations by source, like {default: 0s, jira: 30s}")
+        )
         return {source: self._setting(one, Duration(0)) for source, one in values(found)}
 
     # ---- calendars -----------------------------------------------------------------------------------------------
@@ -264,7 +269,9 @@ class _Loader(Reader):
         self.broken_calendars.discard(name)
         self.calendars[name] = calendar
 
-    def _version(self, found: dict[str, Entry], base: CalendarVersion | None, effective_from: date | None) -> CalendarVersion:
+    def _version(
+        self, found: dict[str, Entry], base: CalendarVersion | None, effective_from: date | None
+    ) -> CalendarVersion:
         """The fields that are given replace those of the version before."""
         hours = self._hours(found["hours"]) if "hours" in found else (base.hours if base is not None else ((),) * 7)
         dates: set[date] = set() if base is None or "holidays" in found else set(base.holidays)
@@ -299,7 +306,10 @@ class _Loader(Reader):
         for part in name.replace(" ", "").split(","):
             first, dash, last = part.partition("-")
             if first not in _WEEKDAYS or (dash and last not in _WEEKDAYS):
-                self.bad(entry, f"{part!r} is no weekday; {nearest(part, _WEEKDAYS)}write mon, tue, … or a range like mon-fri")
+                self.bad(
+                    entry,
+                    f"{part!r} is no weekday; {nearest(part, _WEEKDAYS)}write mon, tue, … or a range like mon-fri",
+                )
                 continue
             low, high = _WEEKDAYS.index(first), _WEEKDAYS.index(last or first)
             found.extend(index % 7 for index in range(low, high + 1 if high >= low else high + 8))
@@ -309,7 +319,10 @@ class _Loader(Reader):
         if isinstance(entry.node, yaml.ScalarNode) and entry.node.value == "closed":
             return ()
         found: list[Period] = []
-        for one in self.sequence(entry, "a list of periods like ['08:00-12:00', '13:00-18:00'], or closed", allow_one=True) or []:
+        for one in (
+            self.sequence(entry, "a list of periods like ['08:00-12:00', '13:00-18:00'], or closed", allow_one=True)
+            or []
+        ):
             text = self.text(one, "a period like 08:00-12:00")
             if text is None:
                 continue
@@ -341,7 +354,9 @@ class _Loader(Reader):
 
     def _holiday(self, entry: Entry, dates: set[date], yearly: set[tuple[int, int]], lists: list[HolidayList]) -> None:
         if isinstance(entry.node, yaml.MappingNode):
-            found = self.mapping(entry, ("country", "subdivision", "ics"), "{country: DE, subdivision: BE} or {ics: FILE}")
+            found = self.mapping(
+                entry, ("country", "subdivision", "ics"), "{country: DE, subdivision: BE} or {ics: FILE}"
+            )
             one = self._holiday_list(entry, found or {})
             if one is not None:
                 lists.append(one)
@@ -373,7 +388,10 @@ class _Loader(Reader):
             try:
                 return EventHolidays(self.read_file(name))
             except OSError as error:
-                self.bad(found["ics"], f"{name!r} cannot be read: {error.strerror or 'no such file'}; put it beside the policy")
+                self.bad(
+                    found["ics"],
+                    f"{name!r} cannot be read: {error.strerror or 'no such file'}; put it beside the policy",
+                )
             except ValueError as error:
                 self.bad(found["ics"], f"{name!r} {error}")
             return None
@@ -448,30 +466,23 @@ class _Loader(Reader):
     def _check_cycles(self, services: dict[str, Service], entries: dict[str, Entry]) -> None:
         done: set[str] = set()
         for start in services:
-            path: list[str] = []
-            on_path: set[str] = set()
+            self._visit(start, [], done, services, entries)
 
-            def visit(name: str) -> None:
-                if name in on_path:
-                    cycle = path[path.index(name) :]
-                    entry = entries[cycle[0]]
-                    self.bad(
-                        entry._replace(path=f"{entry.path}.depends_on"),
-                        f"is a cycle: {' -> '.join([*cycle, name])}; take one of them out",
-                    )
-                    done.update(cycle)
-                    return
-                if name in done or name not in services or len(path) > 500:
-                    return
-                path.append(name)
-                on_path.add(name)
-                for one in services[name].depends_on:
-                    visit(one)
-                path.pop()
-                on_path.discard(name)
-                done.add(name)
-
-            visit(start)
+    def _visit(
+        self, name: str, path: list[str], done: set[str], services: dict[str, Service], entries: dict[str, Entry]
+    ) -> None:
+        if name in path:
+            cycle = path[path.index(name) :]
+            entry = entries[cycle[0]]
+            self.bad(
+                entry._replace(path=f"{entry.path}.depends_on"),
+                f"is a cycle: {' -> '.join([*cycle, name])}; take one of them out",
+            )
+            done.update(cycle)
+        elif name not in done and name in services and len(path) < MAX_DEPENDENCIES:
+            for one in services[name].depends_on:
+                self._visit(one, [*path, name], done, services, entries)
+            done.add(name)
 
     # ---- agreements ----------------------------------------------------------------------------------------------
 
@@ -491,16 +502,25 @@ class _Loader(Reader):
         if "match" in found:
             match = self.predicates.read(found["match"])
             if match is not None and is_never(match):
-                self.bad(found["match"], "asks for two values of one attribute at once, so nothing matches; use a list for either")
+                self.bad(
+                    found["match"],
+                    "asks for two values of one attribute at once, so nothing matches; use a list for either",
+                )
         clocks, services = self._promises(entry, found.get("promises"), usable)
         objective = self._objective(found.get("objective"))
         effective_from = self._date(found["effective_from"]) if "effective_from" in found else None
         supports = self.texts(found["supports"], "a list of agreements") if "supports" in found else []
         for one in supports or []:
             if one.node.value not in all_entries:
-                self.bad(one, f"no agreement is named {one.node.value!r}; {nearest(str(one.node.value), all_entries)}name one")
+                self.bad(
+                    one,
+                    f"no agreement is named {one.node.value!r}; {nearest(str(one.node.value), all_entries)}name one",
+                )
         if kind == "sla" and supports:
-            self.bad(found["supports"], "an sla supports nothing; it is the ola or uc that names the agreements that stand on it")
+            self.bad(
+                found["supports"],
+                "an sla supports nothing; it is the ola or uc that names the agreements that stand on it",
+            )
         agreement_kind: Any = kind or "sla"
         return Agreement(
             name=name,
@@ -693,11 +713,15 @@ class _Loader(Reader):
             self.bad(entry, "within (or targets) is missing; write within: 4h")
             return []
         rules: list[TargetRule] = []
-        entries = self.sequence(fields["targets"], "a list of targets like [{when: {priority: P1}, within: 4h}, {within: 8h}]")
+        entries = self.sequence(
+            fields["targets"], "a list of targets like [{when: {priority: P1}, within: 4h}, {within: 8h}]"
+        )
         if entries is not None and not entries:
             self.bad(fields["targets"], "is an empty list; write at least one target")
         for index, one in enumerate(entries or []):
-            found = self.mapping(one, ("when", "within", "calendar"), "a target like {when: {priority: P1}, within: 4h}")
+            found = self.mapping(
+                one, ("when", "within", "calendar"), "a target like {when: {priority: P1}, within: 4h}"
+            )
             if found is None:
                 continue
             when = self.predicates.read(found["when"]) if "when" in found else None
@@ -706,7 +730,10 @@ class _Loader(Reader):
                 what = "has no condition" if rules[earlier].when is None else "asks for no more than this one"
                 self.bad(one, f"is never reached: target {earlier} before it {what}; put the narrower one first")
             if when is not None and is_never(when):
-                self.bad(found["when"], "asks for two values of one attribute at once, so it never holds; use a list for either")
+                self.bad(
+                    found["when"],
+                    "asks for two values of one attribute at once, so it never holds; use a list for either",
+                )
             if "within" not in found:
                 self.bad(one, "within is missing; write within: 4h")
                 continue
@@ -725,7 +752,9 @@ class _Loader(Reader):
 
     def _within(self, entry: Entry, calendar: Calendar) -> list[TargetRule]:
         if not isinstance(entry.node, yaml.MappingNode):
-            target = self.parsed(entry, parse_target, "a target like 4h, or targets by priority like {P1: 1h, default: 8h}")
+            target = self.parsed(
+                entry, parse_target, "a target like 4h, or targets by priority like {P1: 1h, default: 8h}"
+            )
             return [] if target is None else [TargetRule(None, target, calendar)]
         rules: list[TargetRule] = []
         rest: TargetRule | None = None
@@ -755,7 +784,9 @@ class _Loader(Reader):
             found.append(warning)
         return found
 
-    def _check_conditions(self, metric: str, entry: Entry, fields: dict[str, Entry], found: dict[str, Predicate]) -> None:
+    def _check_conditions(
+        self, metric: str, entry: Entry, fields: dict[str, Entry], found: dict[str, Predicate]
+    ) -> None:
         if metric == "custom":
             for key in ("start", "stop"):
                 if key not in fields:
@@ -767,7 +798,9 @@ class _Loader(Reader):
                 self.bad(fields[key], f"{key} asks for two values of one attribute at once, so it never holds")
         start, pause, stop = found.get("start"), found.get("pause"), found.get("stop", _OWN_STOPS.get(metric))
         if start is not None and pause is not None and "resume" not in fields and implies(start, pause):
-            self.bad(entry, "start and pause ask for the same, so it is paused for ever; let pause ask for something else")
+            self.bad(
+                entry, "start and pause ask for the same, so it is paused for ever; let pause ask for something else"
+            )
         elif pause is not None and implies(ALWAYS, pause) and "resume" not in fields:
             self.bad(fields["pause"], "pause holds always, so the clock never runs; write when it pauses")
         if start is not None and stop is not None and implies(start, stop):
@@ -793,7 +826,9 @@ class _Loader(Reader):
                 self.bad(fields["threshold"], f"threshold belongs to latency, not to {metric}; take it out")
         count: dict[str, str] = {}
         if "count" in fields:
-            for state, one in values(self.mapping(fields["count"], STATES, "what states count as, like {degraded: bad}")):
+            for state, one in values(
+                self.mapping(fields["count"], STATES, "what states count as, like {degraded: bad}")
+            ):
                 word = self.word(one, ("good", "bad", "excluded", "unknown"))
                 if word is not None:
                     count[state] = word
@@ -805,7 +840,9 @@ class _Loader(Reader):
         first_news: Any = "excluded"
         if "before_first_news" in fields:
             first_news = self.word(fields["before_first_news"], ("excluded", "unknown"))
-        min_outage = self.parsed(fields["min_outage"], parse_duration, "a duration like 60s") if "min_outage" in fields else None
+        min_outage = (
+            self.parsed(fields["min_outage"], parse_duration, "a duration like 60s") if "min_outage" in fields else None
+        )
         coverage = self._coverage(fields["min_coverage"]) if "min_coverage" in fields else Decimal("0.9")
         if len(self.problems) > before or target is None or window is None:
             return None
@@ -893,5 +930,3 @@ def _read_warning(text: str) -> Warning:
             raise ValueError(f"{text!r} is the due instant itself; write a time before it, like -30m")
         return Warning(text, None, before)
     raise ValueError(f"{text!r} is no warning; write a share like 75% or a time before the due instant like -30m")
-
-

@@ -70,7 +70,8 @@ class PredicateReader:
             case "event" | "message" | "fields" if isinstance(entry.node, yaml.MappingNode):
                 inner = self.reader.mapping(entry, None, f"conditions on {name}") or {}
                 parts_in = [
-                    self._attribute(f"{name}.{key}", one._replace(path=below(entry.path, key))) for key, one in inner.items()
+                    self._attribute(f"{name}.{key}", one._replace(path=below(entry.path, key)))
+                    for key, one in inner.items()
                 ]
                 if any(part is None for part in parts_in):
                     return None
@@ -112,7 +113,9 @@ class PredicateReader:
         for index, one in enumerate(nodes):
             if not isinstance(one, yaml.ScalarNode) or is_null(one):
                 place = entry if one is node else Entry(one, f"{entry.path}[{index}]", line_of(one), entry.file)
-                self.reader.bad(place, f"is {'null' if is_null(one) else shown(one)}; write a value, or {{exists: false}}")
+                self.reader.bad(
+                    place, f"is {'null' if is_null(one) else shown(one)}; write a value, or {{exists: false}}"
+                )
                 return None
             value = scalar(one)
             if name not in EVENT_NAMES and not name.startswith("fields.") and isinstance(value, bool | int | float):
@@ -129,7 +132,9 @@ class PredicateReader:
         return Equals(name, frozenset(found))
 
     def _operators(self, name: str, entry: Entry) -> Predicate | None:
-        found = self.reader.mapping(entry, OPERATORS, "an operator like {not: P4}, {glob: 'db-*'}, {gte: 3}, {exists: true}")
+        found = self.reader.mapping(
+            entry, OPERATORS, "an operator like {not: P4}, {glob: 'db-*'}, {gte: 3}, {exists: true}"
+        )
         if found is None:
             return None
         if not found:

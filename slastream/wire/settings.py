@@ -29,11 +29,15 @@ class WorkerOptions:
         for one in fields(self):
             value = getattr(self, one.name)
             if value is not None:
-                lines.append(f"{one.name} = {value if isinstance(value, float) else repr(value).replace(chr(39), chr(34))}")
+                lines.append(
+                    f"{one.name} = {value if isinstance(value, float) else repr(value).replace(chr(39), chr(34))}"
+                )
         return "\n".join(lines)
 
 
-def worker_options(given: Mapping[str, Any], environment: Mapping[str, str], toml: str | None, file: str) -> WorkerOptions:
+def worker_options(
+    given: Mapping[str, Any], environment: Mapping[str, str], toml: str | None, file: str
+) -> WorkerOptions:
     """Raises PolicyError for what is missing or unknown."""
     names = {one.name for one in fields(WorkerOptions)}
     values: dict[str, Any] = {}
@@ -41,7 +45,7 @@ def worker_options(given: Mapping[str, Any], environment: Mapping[str, str], tom
         try:
             document = tomllib.loads(toml)
         except tomllib.TOMLDecodeError as error:
-            raise PolicyError(f"{file}: is no TOML: {error}; write lines like broker = \"127.0.0.1:9092\"") from None
+            raise PolicyError(f'{file}: is no TOML: {error}; write lines like broker = "127.0.0.1:9092"') from None
         for name, value in document.items():
             if name not in names:
                 raise PolicyError(f"{file}: {name}: unknown setting; it may be one of: {', '.join(sorted(names))}")
@@ -56,5 +60,8 @@ def worker_options(given: Mapping[str, Any], environment: Mapping[str, str], tom
     try:
         values["session_timeout_seconds"] = float(values.get("session_timeout_seconds", 10.0))
     except (TypeError, ValueError):
-        raise PolicyError(f"session_timeout_seconds: {values['session_timeout_seconds']!r} is no number of seconds") from None
-    return WorkerOptions(**{name: value if isinstance(value, float) else str(value) for name, value in values.items()})
+        raise PolicyError(
+            f"session_timeout_seconds: {values['session_timeout_seconds']!r} is no number of seconds"
+        ) from None
+    texts: dict[str, Any] = {name: value if isinstance(value, float) else str(value) for name, value in values.items()}
+    return WorkerOptions(**texts)

@@ -78,7 +78,9 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
     head, _, log = value.partition(b"\n")
     try:
         state = orjson.loads(head)
-        _, progress, _, ticket_id, attributes, (opened_at, is_created, is_gone, last), clocks, held, ids, withdrawn = state
+        _, progress, _, ticket_id, attributes, (opened_at, is_created, is_gone, last), clocks, held, ids, withdrawn = (
+            state
+        )
         ticket = Ticket(ticket_id, book)
         ticket.attributes = attributes
         ticket.opened_at, ticket.is_created, ticket.is_gone = opened_at, is_created, is_gone
@@ -122,10 +124,30 @@ def _cycle_to_list(cycle: Cycle) -> list[Any]:
 
 def _cycle_from_list(rule: Rule, one: list[Any]) -> Cycle:
     (
-        number, started_at, selection, is_paused, since, used_us, paused_us, paused_real_us, switches, starts_paused,
-        (carried_at, carried_used_us, carried_paused_us), stopped_at, breached_at, cancel_reason, is_cancelled, override, group, labels, declared, next_at, revision, published_in,
+        number,
+        started_at,
+        selection,
+        is_paused,
+        since,
+        used_us,
+        paused_us,
+        paused_real_us,
+        switches,
+        starts_paused,
+        (carried_at, carried_used_us, carried_paused_us),
+        stopped_at,
+        breached_at,
+        cancel_reason,
+        is_cancelled,
+        override,
+        group,
+        labels,
+        declared,
+        next_at,
+        revision,
+        published_in,
         fixed_due_at,
-    ) = one  # fmt: skip
+    ) = one
     return Cycle(
         rule=rule, number=number, started_at=started_at, selection=rule.selections[selection][1], is_paused=is_paused,
         since=since, used_us=used_us, paused_us=paused_us, paused_real_us=paused_real_us, switches=switches,

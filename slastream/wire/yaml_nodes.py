@@ -43,7 +43,9 @@ def parse(file: str, text: str, problems: list[Problem]) -> yaml.Node | None:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or str(error).partition("\n")[0] or "nested too deep"
-        problems.append(Problem(file, mark.line + 1 if mark is not None else 1, "$", f"is no YAML: {what}; write valid YAML"))
+        problems.append(
+            Problem(file, mark.line + 1 if mark is not None else 1, "$", f"is no YAML: {what}; write valid YAML")
+        )
         return None
     if root is None:
         problems.append(Problem(file, 1, "$", "is empty; write at least version: 1"))
@@ -127,7 +129,8 @@ class Reader:
     def sequence(self, entry: Entry, what: str, allow_one: bool = False) -> list[Entry] | None:
         if isinstance(entry.node, yaml.SequenceNode):
             return [
-                Entry(node, f"{entry.path}[{index}]", line_of(node), entry.file) for index, node in enumerate(entry.node.value)
+                Entry(node, f"{entry.path}[{index}]", line_of(node), entry.file)
+                for index, node in enumerate(entry.node.value)
             ]
         if allow_one and isinstance(entry.node, (yaml.ScalarNode, yaml.MappingNode)):
             return [entry]
