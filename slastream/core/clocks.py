@@ -81,6 +81,10 @@ class Cycle:
     declared: list[Declared] | None = None
     marks: list[tuple[int, str]] | None = None
     next_at: Instant | None = None
+    moved_at: Instant | None = None
+    moved_by: str = DEADLINE
+    is_moved_late: bool = False
+    rearmed: list[str] | None = None
     revision: int = 1
     published_in: str | None = None
     is_touched: bool = True
@@ -158,24 +162,33 @@ class Cycle:
     def _due(self) -> Instant | None:
         if self.override is not None:
             return self.override.due_at
-        return None if self.is_paused else self._due_from(self.since, self.paused_us, self.paused_real_us)
+        return None if self.is_paused else self._due_from(self.since)
 
     def _due_resumed(self, at: Instant) -> Instant | None:
-        if self.override is not None:
-            return self.override.due_at
-        paused = self.paused_us + self.selection.calendar.open_between(self.since, at)
-        return self._due_from(at, paused, self.paused_real_us + at - self.since)
+        return self.override.due_at if self.override is not None else self._due_from(at)
 
-    def _due_from(self, since: Instant, paused_us: int, paused_real_us: int) -> Instant:
-        """When the promise is due if the clock runs from `since` on."""
+    def _due_from(self, since: Instant) -> Instant:
+        """When the promise is due if the clock runs from `since` on; a pause before that is over then."""
         calendar, target = self.selection.calendar, self.selection.open_time_us
         if target is not None:
             left = target - self.used_us
             return calendar.add(since, Duration(left)) if left > 0 else self._reached(target)
-        base = due_of(calendar, self.started_at, self.selection.within)
+        due_at = self._due_after_pauses()
+        return self._moved(due_at, self.since, since) if self.is_paused and self.since <= due_at else due_at
+
+    def _due_after_pauses(self) -> Instant:
+        """A target in days or a time of day, moved by the pauses that are over; one that began behind it moves it no more."""
+        due_at = due_of(self.selection.calendar, self.started_at, self.selection.within)
+        for start, end, is_pause in self._stretches():
+            if is_pause and start <= due_at:
+                due_at = self._moved(due_at, start, end)
+        return due_at
+
+    def _moved(self, due_at: Instant, start: Instant, end: Instant) -> Instant:
         if self.selection.is_real_time:
-            return Instant(base + paused_real_us)
-        return calendar.add(base, Duration(paused_us)) if paused_us else base
+            return Instant(due_at + end - start)
+        calendar = self.selection.calendar
+        return calendar.add(due_at, calendar.open_between(start, end))
 
     def _reached(self, target_us: int) -> Instant:
         """The first instant at which `target_us` were used: it lies in a stretch before `since`."""
@@ -235,6 +248,8 @@ class Cycle:
         self.is_touched = True
 
     def stop(self, at: Instant, caused_by: str, out: list[Fact]) -> None:
+        if self.is_moved_late and self.breached_at is None:
+            self._breach(at, self.moved_by, out)
         self._end(at)
         if self.breached_at is not None:
             self._declare(MET_LATE, None, at, caused_by, out)
@@ -244,7 +259,7 @@ class Cycle:
             self.fixed_due_at = self._due_resumed(at) if self.is_paused else self.due_at
         self._close_stretch(at)
         self.stopped_at = at
-        self.next_at = None
+        self.next_at = self.rearmed = None
         self.is_touched = True
 
     def cancel(self, at: Instant, reason: str, caused_by: str, out: list[Fact]) -> None:
@@ -311,34 +326,55 @@ class Cycle:
 
     # ---- what it declares ----------------------------------------------------------------------------------------
 
-    def plan(self, at: Instant, caused_by: str, out: list[Fact], has_moved: bool = False) -> None:
-        """Sets `next_at` after an event at `at`; declares what that event moved into the past.
+    def plan(self, at: Instant, caused_by: str, has_moved: bool = False) -> None:
+        """Sets `next_at` after an event at `at`.
 
-        `has_moved`: the event gave another target, an override or a late start, so that marks may lie elsewhere.
+        `has_moved`: the event gave another target, an override or a late start, so that marks may lie elsewhere. What it
+        moved into the past is declared when the instant is over, because all events of an instant come before its deadlines.
         """
         if self.stopped_at is not None or self.breached_at is not None:
             self.next_at = None
             return
         if has_moved:
-            self._rearm(at, caused_by, out)
-            breach_at = self._breach_at()
-            if breach_at is not None and breach_at < at:
-                self._breach(at, caused_by, out)
-                return
-            while (mark_at := self._next_mark_at()) is not None and mark_at < at:
-                self._warn(at, caused_by, out)
-        mark_at = self._next_mark_at()
-        self.next_at = mark_at if mark_at is not None else self._breach_at()
+            self.moved_at, self.moved_by = at, caused_by
+            self.is_moved_late = self._is_late(at)
+            self._rearm(at)
+        self.next_at = self._next()
 
     def advance(self, time: Instant, out: list[Fact]) -> None:
         """Declares everything whose instant lies before `time`."""
         while self.next_at is not None and self.next_at < time:
-            if self._next_mark_at() is None:
+            if self.rearmed:
+                for threshold in self.rearmed:
+                    self._retract(WARNED, threshold, self.next_at, self.moved_by, out)
+                self.rearmed = self.marks = None
+            elif self.is_moved_late:
+                self._breach(self.next_at, self.moved_by, out)
+                return
+            elif (mark_at := self._next_mark_at()) is not None:
+                is_moved = self.moved_at is not None and mark_at < self.moved_at
+                self._declare(WARNED, self._pending().pop(0)[1], self.next_at, self.moved_by if is_moved else DEADLINE, out)
+            else:
                 self._breach(self.next_at, DEADLINE, out)
                 return
-            self._warn(self.next_at, DEADLINE, out)
-            mark_at = self._next_mark_at()
-            self.next_at = mark_at if mark_at is not None else self._breach_at()
+            self.next_at = self._next()
+
+    def _next(self) -> Instant | None:
+        if self.rearmed or self.is_moved_late:
+            return self.moved_at
+        mark_at = self._next_mark_at()
+        at = mark_at if mark_at is not None else self._breach_at()
+        return at if at is None or self.moved_at is None or at > self.moved_at else self.moved_at
+
+    def _is_late(self, at: Instant) -> bool:
+        """Is it late at `at` against its present target, whether the clock stands still or not?"""
+        if self.override is not None:
+            return self.override.due_at is not None and self.override.due_at < at
+        target = self.selection.open_time_us
+        if target is not None:
+            return self._progress(at) > target
+        due_at = self._due_after_pauses()
+        return self.since > due_at if self.is_paused else due_at < at
 
     def _breach_at(self) -> Instant | None:
         """The first instant beyond which it is late, as things stand; None while it stands still."""
@@ -349,37 +385,38 @@ class Cycle:
         return self.selection.calendar.next_open(late_at) if self.selection.open_time_us is not None else late_at
 
     def _breach(self, at: Instant, caused_by: str, out: list[Fact]) -> None:
-        self.fixed_due_at = self.due_at
+        self.fixed_due_at = self._due_of_breach()
         self.breached_at = at
-        self.next_at = None
+        self.next_at = self.rearmed = None
+        self.is_moved_late = False
         self.is_touched = True
         self._declare(BREACHED, None, at, caused_by, out)
+
+    def _due_of_breach(self) -> Instant | None:
+        if not self.is_paused or self.override is not None:
+            return self.due_at
+        target = self.selection.open_time_us
+        return self._due_after_pauses() if target is None else self._reached(target)
 
     def reassess(self, at: Instant, caused_by: str, out: list[Fact]) -> None:
         """Judges a breach anew after a change of target; takes it back where it no longer holds."""
         self.fixed_due_at, self._due_is_known = None, False
-        breach_at = self._breach_at()
-        if breach_at is not None and breach_at < at:
-            self.fixed_due_at = self.due_at
+        if self._is_late(at):
+            self.fixed_due_at = self._due_of_breach()
             return
         self.breached_at = None
         self._retract(BREACHED, None, at, caused_by, out)
-        self.plan(at, caused_by, out, has_moved=True)
+        self.plan(at, caused_by, has_moved=True)
 
-    def _warn(self, at: Instant, caused_by: str, out: list[Fact]) -> None:
-        self._declare(WARNED, self._pending().pop(0)[1], at, caused_by, out)
-
-    def _rearm(self, at: Instant, caused_by: str, out: list[Fact]) -> None:
-        """Counts the marks again; a warning whose mark lies ahead once more is taken back."""
-        self.marks = None
-        if not self.declared:
+    def _rearm(self, at: Instant) -> None:
+        """Counts the marks again; a warning whose mark lies ahead once more is to be taken back."""
+        self.marks = self.rearmed = None
+        if not self.declared or self.is_moved_late:
             return
         progress = self._progress(at)
         ahead = {text for mark, text in self._all_marks() if mark > progress}
-        for one in self.declared:
-            if one.is_active and one.fact == WARNED and one.threshold in ahead:
-                self._retract(WARNED, one.threshold, at, caused_by, out)
-        self.marks = None
+        found = [d.threshold for d in self.declared if d.is_active and d.fact == WARNED and d.threshold in ahead]
+        self.rearmed = [threshold for threshold in found if threshold is not None] or None
 
     def _pending(self) -> list[tuple[int, str]]:
         """(µs of its own time, word) of the warnings still to come, the next one first."""
@@ -423,12 +460,14 @@ class Cycle:
         return self.used_us + (0 if self.is_paused else calendar.open_between(self.since, at))
 
     def _next_mark_at(self) -> Instant | None:
-        """When the next warning comes, as things stand; None: there is none, or the clock stands still."""
-        if not self.rule.promise.warn_at or (self.is_paused and self.override is None):
+        """When the next warning comes, as things stand; None: there is none, or the clock stands still short of it."""
+        if not self.rule.promise.warn_at:
             return None
         pending = self._pending()
         if not pending:
             return None
+        if self.is_paused and self.override is None:
+            return self.since if pending[0][0] <= self._progress(self.since) else None
         mark, calendar = pending[0][0], self.selection.calendar
         if self.override is not None:
             return calendar.add(self.started_at, Duration(mark))

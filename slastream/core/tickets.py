@@ -161,12 +161,14 @@ class Ticket:
         if rule.start is not None and rule.start.is_static:
             clock.start_held = rule.start.holds(attributes, None, ())
             starts = clock.start_held and not (rule.stop.is_static and rule.stop.holds(attributes, None, ()))
+        if rule.holds_group and rule.promise.start is None:
+            starts = attributes.get("group") is not None
         if rule.pause is not None and rule.pause.is_static:
             clock.pause_held = rule.pause.holds(attributes, None, ())
         if starts and clock.selection is not None:
             cycle = self._begin(clock, at, clock.pause_held)
             if not self.is_shadow:
-                cycle.plan(at, "", self._declared)
+                cycle.plan(at, "")
 
     def _begin(self, clock: Clock, at: Instant, is_paused: bool) -> Cycle:
         if clock.selection is None:
@@ -296,7 +298,8 @@ class Ticket:
                 restarts = self._carry_on(clock, cycle, event, changed)
         elif rule.pause is not None and rule.pause.is_static and rule.resume is not None:
             clock.pause_held = rule.pause.holds(attributes, event, changed)
-        if clock.open_cycle is None and clock.selection is not None and ended is None and not self.is_gone:
+        is_over = ended is not None or self.is_gone or attributes.get("status") == "cancelled"
+        if clock.open_cycle is None and clock.selection is not None and not is_over:
             if restarts:
                 restarted = self._begin(clock, at, self._is_pausing(clock, event, changed))
                 if (
@@ -306,7 +309,7 @@ class Ticket:
                     and cycle.breached_at is None
                 ):
                     restarted.set_override(cycle.override)
-                restarted.plan(at, cause, facts, has_moved=True)
+                restarted.plan(at, cause, has_moved=True)
             elif not (rule.stop.is_static and stop_holds):
                 self._start(clock, event, changed, fires, reopened)
 
@@ -333,7 +336,7 @@ class Ticket:
         was_paused = cycle.is_paused
         self._pause_or_resume(clock, cycle, event, changed)
         if has_moved or cycle.is_paused is not was_paused:
-            cycle.plan(at, cause, self._declared, has_moved)
+            cycle.plan(at, cause, has_moved)
         return False
 
     def _pause_or_resume(self, clock: Clock, cycle: Cycle, event: TicketEvent, changed: set[str]) -> None:
@@ -381,7 +384,7 @@ class Ticket:
             self._reopen(clock, last, event, changed)
         elif fires and not (rule.is_once and clock.cycles):
             cycle = self._begin(clock, at, self._is_pausing(clock, event, changed))
-            cycle.plan(at, cause, self._declared)
+            cycle.plan(at, cause)
 
     def _reopen(self, clock: Clock, last: Cycle, event: TicketEvent, changed: set[str]) -> None:
         rule, at, cause, selection = clock.rule, event.occurred_at, event.event_id, clock.selection
@@ -391,7 +394,7 @@ class Ticket:
         is_other = selection != last.selection
         window_end = due_of(last.selection.calendar, last.stopped_at, rule.promise.reopen_window)
         if rule.on_reopen == "new_cycle" or at > window_end or (is_other and rule.on_change == "restart"):
-            self._begin(clock, at, is_paused).plan(at, cause, self._declared)
+            self._begin(clock, at, is_paused).plan(at, cause)
             return
         last.reopen(at, is_paused, cause, self._declared)
         has_moved = False
@@ -401,7 +404,7 @@ class Ticket:
         elif is_other and rule.on_change == "reassess":
             last.retarget(selection, at, carries=False)
             last.reassess(at, cause, self._declared)
-        last.plan(at, cause, self._declared, has_moved)
+        last.plan(at, cause, has_moved)
 
     def _begin_late(self, event: TicketEvent, beginning: Sequence[Clock], history: History | None) -> None:
         """Agreements that begin to match: from the opening with the pauses that there were, or from this event."""
@@ -424,7 +427,7 @@ class Ticket:
                 clock.cycles.append(found)
             else:
                 self._begin(clock, event.occurred_at, found.is_paused)
-            clock.cycles[-1].plan(event.occurred_at, event.event_id, self._declared, has_moved=True)
+            clock.cycles[-1].plan(event.occurred_at, event.event_id, has_moved=True)
 
     def _finish(self, changed: set[str]) -> None:
         relabel = not LABELS.isdisjoint(changed)
@@ -499,5 +502,5 @@ def _shadow(ticket: Ticket, clock: Clock, events: Sequence[TicketEvent]) -> Cloc
     if found is not None and found.breached_at is not None:
         found.breached_at = found.fixed_due_at = None
     if found is not None:
-        found.declared = found.marks = found.next_at = None
+        found.declared = found.marks = found.next_at = found.rearmed = None
     return alone

@@ -118,7 +118,8 @@ def _cycle_to_list(cycle: Cycle) -> list[Any]:
         [cycle.carried_at, cycle.carried_used_us, cycle.carried_paused_us], cycle.stopped_at,
         cycle.breached_at, cycle.cancel_reason, cycle.is_cancelled, _plain(cycle.override), cycle.group, _plain(cycle.labels),
         None if declared is None else _declared_to_list(declared),
-        cycle.next_at, cycle.revision, cycle.published_in, cycle.fixed_due_at,
+        cycle.next_at, [cycle.moved_at, cycle.moved_by, cycle.is_moved_late, cycle.rearmed], cycle.revision,
+        cycle.published_in, cycle.fixed_due_at,
     ]  # fmt: skip
 
 
@@ -144,6 +145,7 @@ def _cycle_from_list(rule: Rule, one: list[Any]) -> Cycle:
         labels,
         declared,
         next_at,
+        (moved_at, moved_by, is_moved_late, rearmed),
         revision,
         published_in,
         fixed_due_at,
@@ -155,7 +157,8 @@ def _cycle_from_list(rule: Rule, one: list[Any]) -> Cycle:
         carried_paused_us=carried_paused_us, stopped_at=stopped_at, breached_at=breached_at,
         cancel_reason=cancel_reason, is_cancelled=is_cancelled, override=None if override is None else Override(*override),
         group=group, labels=None if labels is None else Labels(*labels),
-        declared=None if declared is None else [Declared(*d) for d in declared], next_at=next_at, revision=revision,
+        declared=None if declared is None else [Declared(*d) for d in declared], next_at=next_at, moved_at=moved_at,
+        moved_by=moved_by, is_moved_late=is_moved_late, rearmed=rearmed, revision=revision,
         published_in=published_in, fixed_due_at=fixed_due_at, is_touched=False,
     )  # fmt: skip
 
