@@ -1,0 +1,303 @@
+"""Everything on one machine: a broker, its topics and a worker, in one process tree that ends as a whole.
+
+A worker that ends is started again, and so is a Kafka of our own. Ctrl-C and SIGTERM stop the worker first, then Kafka.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from slastream.errors import DeliveryError, PolicyError
+from slastream.local.kafka import KafkaBroker, missing_requirement, start_child
+from slastream.local.memory_broker import NOTICE, MemoryBroker
+from slastream.stream.topics import create_topics, load_declarations
+
+HOST = "127.0.0.1"
+KAFKA_PORT = 19092
+METRICS = f"{HOST}:9108"
+PARTITIONS = 4
+EXAMPLE_POLICY = Path(__file__).with_name("demo_policy.yaml")
+
+LONGEST_BACKOFF_SECONDS = 30.0
+STEADY_SECONDS = 60.0
+"""A worker that ran so long is started again at once."""
+WORKER_STOP_SECONDS = 40.0
+"""A worker gives itself 30 s to make durable what it has applied."""
+READY_LIMIT_SECONDS = 60.0
+EXIT_WRONG_INPUT = 2
+
+Say = Callable[[str], None]
+
+
+def say_on_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class StopRequest:
+    """Ctrl-C and SIGTERM: they interrupt a start wherever it is; after `started` they only set `event`.
+
+    A second one does nothing, so that cleaning up is never cut short.
+    """
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self._is_starting = True
+
+    def started(self) -> None:
+        self._is_starting = False
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _note(self, *_: object) -> None:
+        is_first = not self.event.is_set()
+        self.event.set()
+        if is_first and self._is_starting:
+            raise KeyboardInterrupt
+
+
+@dataclass(slots=True)
+class Broker:
+    """A broker that answers. `kafka` is set when it is a Kafka of our own, which is then ours to keep alive."""
+
+    address: str
+    kind: Literal["given", "kafka", "memory"]
+    kafka: KafkaBroker | None = None
+
+    @property
+    def delivery(self) -> str:
+        """The memory broker has no transactions."""
+        return "at_least_once" if self.kind == "memory" else "exactly_once"
+
+    def supervise(self, say: Say) -> None:
+        """Start our own Kafka again when it has ended."""
+        if self.kafka is not None and not self.kafka.is_running:
+            say(f"Kafka has ended (see {self.kafka.log_path}); it starts again on the same data")
+            self.kafka.restart()
+
+
+@contextmanager
+def choose_broker(broker: str, folder: Path, port: int, allows_memory: bool, say: Say) -> Iterator[Broker]:
+    """The broker that is named or configured, else a Kafka of our own, else (for the demo) the one in memory.
+
+    The topics are there when it is given. Our own Kafka keeps its data in `folder` and listens on `port` (0: a free
+    one). Raises DeliveryError when there is none.
+    """
+    address = os.environ.get("SLASTREAM_BROKER", "") if broker == "auto" else broker
+    if address:
+        _make_topics(address, say)
+        yield Broker(address, "given")
+        return
+    reason = missing_requirement()
+    if reason is None:
+        _refuse_taken_port(port)
+        say(f"starting Kafka, data in {folder}")
+        with KafkaBroker.start(folder, port) as kafka:
+            _make_topics(kafka.address, say)
+            yield Broker(kafka.address, "kafka", kafka)
+    elif allows_memory:
+        say(f"No Kafka of our own: {reason}")
+        say(NOTICE)
+        with MemoryBroker.start(dict.fromkeys(load_declarations().names(), PARTITIONS)) as memory:
+            yield Broker(memory.address, "memory")
+    else:
+        raise DeliveryError(reason)
+
+
+def _make_topics(address: str, say: Say) -> None:
+    created = asyncio.run(create_topics(address, PARTITIONS))
+    if created:
+        say(f"{len(created)} topics created, {PARTITIONS} partitions each")
+
+
+def _refuse_taken_port(port: int) -> None:
+    if port and not is_free(HOST, port):
+        raise DeliveryError(
+            f"port {port} of {HOST}, which Kafka is to have, is taken: if a Kafka listens there, use it with "
+            f"--broker {HOST}:{port}; else choose another port with SLASTREAM_KAFKA_PORT (0: a free one)"
+        )
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen()
+        except OSError:
+            return False
+    return True
+
+
+def metrics_address() -> str:
+    """Where the worker is to serve its metrics: configured, or METRICS. Raises PolicyError when it is no address."""
+    address = os.environ.get("SLASTREAM_METRICS") or METRICS
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise PolicyError(f"SLASTREAM_METRICS: {address!r} is no address; write HOST:PORT, such as {METRICS}")
+    return address
+
+
+def is_address_free(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    return is_free(host, int(port))
+
+
+class Worker:
+    """A worker as a child process that is started again when it ends."""
+
+    def __init__(self, policy: Path, broker: Broker, metrics: str, log_path: Path, say: Say) -> None:
+        self.log_path = log_path
+        self.metrics = metrics
+        self._say = say
+        self._failures = 0
+        self._started_at = 0.0
+        self._start_at = 0.0
+        self._log_offset = 0
+        instance = ["--instance", f"up-{socket.gethostname()}"] if broker.kind != "memory" else []
+        self._command = [
+            sys.executable, "-m", "slastream.cli", "worker", "--policy", str(policy), "--broker", broker.address,
+            "--metrics", metrics, "--delivery", broker.delivery, *instance,
+        ]  # fmt: skip
+        self._process = self._start()
+
+    def supervise(self) -> None:
+        """Call this a few times a second. Raises PolicyError when the worker ends because of wrong input."""
+        if self._start_at:
+            if time.monotonic() >= self._start_at:
+                self._start_at = 0.0
+                self._process = self._start()
+            return
+        status = self._process.poll()
+        if status is None:
+            return
+        if status == EXIT_WRONG_INPUT:
+            raise PolicyError(self.log_end())
+        is_steady = time.monotonic() - self._started_at > STEADY_SECONDS
+        self._failures = 0 if is_steady else self._failures + 1
+        wait_seconds = 0.0 if is_steady else min(LONGEST_BACKOFF_SECONDS, 0.5 * 2**self._failures)
+        how = f"by signal {-status}" if status < 0 else f"with status {status}"
+        self._say(
+            f"the worker ended {how}, it starts again in {wait_seconds:.0f} s; {self.log_path} ends:\n{self.log_end()}"
+        )
+        self._start_at = time.monotonic() + wait_seconds
+
+    def is_ready(self) -> bool:
+        """Whether it owns its partitions and has restored them."""
+        try:
+            with urllib.request.urlopen(f"http://{self.metrics}/readyz", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return self._log().count(b"-> running") >= 2 * PARTITIONS
+
+    def wait_until_ready(self, stop: StopRequest) -> None:
+        """Raises DeliveryError when it is not ready within READY_LIMIT_SECONDS."""
+        limit = time.monotonic() + READY_LIMIT_SECONDS
+        while not self.is_ready():
+            self.supervise()
+            if time.monotonic() > limit:
+                raise DeliveryError(f"the worker is not ready after {READY_LIMIT_SECONDS:.0f} s:\n{self.log_end()}")
+            stop.event.wait(0.1)
+
+    def stop(self) -> None:
+        """SIGTERM, so that everything applied becomes durable; after WORKER_STOP_SECONDS the hard way."""
+        self._process.terminate()
+        try:
+            self._process.wait(WORKER_STOP_SECONDS)
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def log_end(self) -> str:
+        """The last lines of this run's log."""
+        return "\n".join(self._log().decode(errors="replace").strip().splitlines()[-5:])
+
+    def _log(self) -> bytes:
+        with self.log_path.open("rb") as log:
+            log.seek(self._log_offset)
+            return log.read()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        self._log_offset = self.log_path.stat().st_size if self.log_path.exists() else 0
+        self._started_at = time.monotonic()
+        return start_child(self._command, self.log_path)
+
+
+def home_folder() -> Path:
+    """Where `up` keeps Kafka's data and the log of the worker."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "slastream"
+
+
+def run_up(policy_path: str | None, broker: str) -> int:
+    """Run until Ctrl-C or SIGTERM. Raises PolicyError and DeliveryError."""
+    policy, say = _policy(policy_path), say_on_stderr
+    home, metrics = home_folder(), metrics_address()
+    if not is_address_free(metrics):
+        raise PolicyError(
+            f"{metrics} is taken, no metrics can be served there: name another with SLASTREAM_METRICS=HOST:PORT"
+        )
+    home.mkdir(parents=True, exist_ok=True)
+    stop = StopRequest()
+    with (
+        stop.caught(),
+        choose_broker(broker, home / "kafka", _kafka_port(), allows_memory=False, say=say) as chosen,
+        Worker(policy, chosen, metrics, home / "worker.log", say) as worker,
+    ):
+        worker.wait_until_ready(stop)
+        stop.started()
+        print(f"broker   {chosen.address}")
+        print(f"metrics  http://{metrics}/metrics")
+        print(f"policy   {policy}")
+        print(f"log      {worker.log_path}", flush=True)
+        say("runs; Ctrl-C stops it and keeps the data")
+        while not stop.event.wait(0.2):
+            chosen.supervise(say)
+            worker.supervise()
+        say("stops")
+    return 0
+
+
+def _policy(given: str | None) -> Path:
+    path = given or os.environ.get("SLASTREAM_POLICY")
+    if path is None:
+        say_on_stderr(
+            f"no policy is given: the demo's is used, with promises of seconds ({EXAMPLE_POLICY}); see --policy"
+        )
+        return EXAMPLE_POLICY
+    if not Path(path).exists():
+        raise PolicyError(f"{path}: there is no such file; name a policy with --policy")
+    return Path(path)
+
+
+def _kafka_port() -> int:
+    text = os.environ.get("SLASTREAM_KAFKA_PORT") or str(KAFKA_PORT)
+    if not text.isdigit() or int(text) > 65535:
+        raise PolicyError(
+            f"SLASTREAM_KAFKA_PORT: {text!r} is no port; write a number such as {KAFKA_PORT}, or 0 for a free one"
+        )
+    return int(text)
