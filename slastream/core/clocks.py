@@ -341,9 +341,9 @@ class Cycle:
             self._rearm(at)
         self.next_at = self._next()
 
-    def advance(self, time: Instant, out: list[Fact]) -> None:
-        """Declares everything whose instant lies before `time`."""
-        while self.next_at is not None and self.next_at < time:
+    def advance(self, time: Instant, out: list[Fact], is_end: bool = False) -> None:
+        """Declares everything whose instant lies before `time`; at the end of all events also what one made at `time`."""
+        while self.next_at is not None and (self.next_at < time or (is_end and self.next_at == time and self._is_moved())):
             if self.rearmed:
                 for threshold in self.rearmed:
                     self._retract(WARNED, threshold, self.next_at, self.moved_by, out)
@@ -358,6 +358,13 @@ class Cycle:
                 self._breach(self.next_at, DEADLINE, out)
                 return
             self.next_at = self._next()
+
+    def _is_moved(self) -> bool:
+        """Is the next thing to declare something that an event moved into the past?"""
+        if self.rearmed or self.is_moved_late:
+            return True
+        mark_at = self._next_mark_at()
+        return mark_at is not None and self.moved_at is not None and mark_at < self.moved_at
 
     def _next(self) -> Instant | None:
         if self.rearmed or self.is_moved_late:

@@ -86,8 +86,8 @@ class TicketReplay:
         self._ids.clear()
         end = self.end
         for ticket in self.tickets.values():
-            if end is not None and ticket.wake_at is not None and ticket.wake_at < end:
-                ticket.advance(end)
+            if end is not None and ticket.wake_at is not None and ticket.wake_at <= end:
+                ticket.advance(end, is_end=True)
             if self._keeps_facts:
                 self.facts.extend(Promised(ticket.ticket_id, fact, labels) for fact, labels in ticket.facts)
             ticket.facts = []

@@ -85,11 +85,11 @@ class Ticket:
 
     # ---- time ----------------------------------------------------------------------------------------------------
 
-    def advance(self, time: Instant) -> None:
-        """Declares every warning and breach whose instant lies before `time`."""
+    def advance(self, time: Instant, is_end: bool = False) -> None:
+        """Declares what has its instant before `time`; at the end of all events also what one of them made at `time`."""
         for clock in self.clocks.values():
             for cycle in clock.cycles[-1:]:
-                cycle.advance(time, self._declared)
+                cycle.advance(time, self._declared, is_end)
         self._collect()
         self.set_wake()
 
