@@ -269,12 +269,17 @@ class Calendar:
         return found
 
     def day_holding(self, at: Instant) -> date:
-        """The local date whose hours hold `at`, which is open; the latest, where shifts of two dates overlap."""
-        today = self.local(at)[0].toordinal()
-        for ordinal in range(today, max(0, today - self._reach - 1), -1):
+        """The local date whose hours hold `at`, which is open; the latest, where shifts of two dates overlap.
+
+        Within three days of the first and the last date there may be none: it is the local date then.
+        """
+        today = self.local(at)[0]
+        for ordinal in range(today.toordinal(), max(0, today.toordinal() - self._reach - 1), -1):
             day = date.fromordinal(ordinal)
             if any(low <= at < high for low, high in self.day_periods(day)):
                 return day
+        if not FIRST + _EDGE_DAYS * DAY < at < FAR - _EDGE_DAYS * DAY:
+            return today
         raise AssertionError("asked for the day of an instant that is not open")
 
     def next_open_day(self, day: date, count: int = 1) -> date:

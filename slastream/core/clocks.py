@@ -416,13 +416,13 @@ class Cycle:
         self.plan(at, caused_by, has_moved=True)
 
     def _rearm(self, at: Instant) -> None:
-        """Counts the marks again; a warning whose mark lies ahead once more is to be taken back."""
+        """Counts the marks again; a warning whose mark lies ahead once more, or is no more, is to be taken back."""
         self.marks = self.rearmed = None
         if not self.declared or self.is_moved_late:
             return
         progress = self._progress(at)
-        ahead = {text for mark, text in self._all_marks() if mark > progress}
-        found = [d.threshold for d in self.declared if d.is_active and d.fact == WARNED and d.threshold in ahead]
+        behind = {text for mark, text in self._all_marks() if mark <= progress}
+        found = [d.threshold for d in self.declared if d.is_active and d.fact == WARNED and d.threshold not in behind]
         self.rearmed = [threshold for threshold in found if threshold is not None] or None
 
     def _pending(self) -> list[tuple[int, str]]:

@@ -127,8 +127,8 @@ def _due(calendar: Calendar, start: Instant, target: Target) -> Instant:
             return _business_days(calendar, calendar.next_open(start), days)
         case EndOfBusinessDay(days):
             day = calendar.day_holding(calendar.next_open(start))
-            last = calendar.next_open_day(day, days) if days else day
-            return calendar.day_periods(last)[-1][1]
+            periods = calendar.day_periods(calendar.next_open_day(day, days) if days else day)
+            return periods[-1][1] if periods else FAR
         case NextBusinessDay(us):
             day = calendar.next_open_day(calendar.local(start)[0])
             return _moved_into_hours(calendar, day, us)
@@ -147,4 +147,4 @@ def _business_days(calendar: Calendar, begin: Instant, days: int) -> Instant:
 def _moved_into_hours(calendar: Calendar, day: date, us_of_day: int) -> Instant:
     """Before the hours or in a break: the next opening of the day; after them: its last closing."""
     at, periods = calendar.to_instant(day, us_of_day), calendar.day_periods(day)
-    return next((max(low, at) for low, high in periods if at < high), periods[-1][1])
+    return next((max(low, at) for low, high in periods if at < high), periods[-1][1] if periods else FAR)

@@ -397,7 +397,7 @@ class Ticket:
             self._begin(clock, at, is_paused).plan(at, cause)
             return
         last.reopen(at, is_paused, cause, self._declared)
-        has_moved = False
+        has_moved = last.override is not None
         if is_other and last.breached_at is None:
             last.retarget(selection, at, carries=rule.on_change == "carry")
             has_moved = True
