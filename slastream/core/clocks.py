@@ -450,7 +450,8 @@ class Cycle:
         """The promise's own time, of which warnings are shares."""
         calendar = self.selection.calendar
         if self.override is not None and self.override.due_at is not None:
-            return calendar.open_between(self.started_at, max(self.started_at, self.override.due_at))
+            end = max(self.started_at, self.override.due_at)
+            return end - self.started_at if self.selection.is_real_time else calendar.open_between(self.started_at, end)
         target = self.selection.open_time_us
         if target is not None:
             return target
@@ -461,7 +462,7 @@ class Cycle:
         """How much of its own time has gone by at `at`, in µs."""
         calendar = self.selection.calendar
         if self.override is not None:
-            return calendar.open_between(self.started_at, at)
+            return at - self.started_at if self.selection.is_real_time else calendar.open_between(self.started_at, at)
         if self.selection.open_time_us is None and self.selection.is_real_time:
             return (self.since if self.is_paused else at) - self.started_at - self.paused_real_us
         return self.used_us + (0 if self.is_paused else calendar.open_between(self.since, at))
@@ -477,7 +478,8 @@ class Cycle:
             return self.since if pending[0][0] <= self._progress(self.since) else None
         mark, calendar = pending[0][0], self.selection.calendar
         if self.override is not None:
-            return calendar.add(self.started_at, Duration(mark))
+            is_real = self.selection.is_real_time
+            return Instant(self.started_at + mark) if is_real else calendar.add(self.started_at, Duration(mark))
         if self.selection.open_time_us is None and self.selection.is_real_time:
             return Instant(max(self.since, self.started_at + self.paused_real_us + mark))
         left = mark - self.used_us

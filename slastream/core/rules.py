@@ -182,7 +182,7 @@ def compile_rule(index: int, agreement_index: int, agreement: Agreement, promise
         on_reopen=promise.on_reopen,
         watched=frozenset().union(*(c.attributes for c in conditions)),
         looks_at_messages=any(c.needs_message for c in conditions),
-        looks_at_events=any(not c.is_static and not c.needs_message for c in conditions),
+        looks_at_events=cancel is not None or any(not c.is_static and not c.needs_message for c in conditions),
         holds_group=promise.metric == "ownership",
     )
 
