@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from slastream.errors import DeliveryError
+from slastream.errors import DeliveryError, PolicyError
 from slastream.local import desk
 from slastream.local.up import (
     EXAMPLE_POLICY,
@@ -43,9 +43,9 @@ _STYLES = {"met": "green", "breached": "bold red", "met_late": "magenta", "warne
 
 
 def run_demo(fast: bool, broker: str) -> int:
-    """Run the demo until Ctrl-C or SIGTERM; with `fast` until its tickets are through: then 1 says that an outcome lacks.
+    """Run until Ctrl-C or SIGTERM; with `fast` until its tickets are through: then 1 says that an outcome lacks.
 
-    Raises DeliveryError.
+    Raises DeliveryError and PolicyError.
     """
     console = Console(highlight=False, soft_wrap=True)
     stop = StopRequest()
@@ -53,15 +53,18 @@ def run_demo(fast: bool, broker: str) -> int:
         stop.caught(),
         tempfile.TemporaryDirectory(prefix="slastream-demo-", ignore_cleanup_errors=True) as folder,
         choose_broker(broker, Path(folder, "kafka"), port=0, allows_memory=True, say=say_on_stderr) as chosen,
-        Worker(EXAMPLE_POLICY, chosen, _free_metrics_address(), Path(folder, "worker.log"), say_on_stderr) as worker,
     ):
-        worker.wait_until_ready(stop)
-        stop.started()
-        demo = Demo(chosen, worker, stop, console)
-        try:
-            return asyncio.run(demo.run_fast() if fast else demo.run())
-        except KafkaError as error:
-            raise DeliveryError(f"Kafka at {chosen.address} failed: {error!r}") from error
+        if chosen.kind == "configured":
+            asyncio.run(_refuse_tickets_of_others(chosen.address))
+        log = Path(folder, "worker.log")
+        with Worker(EXAMPLE_POLICY, chosen, _free_metrics_address(), log, say_on_stderr) as worker:
+            worker.wait_until_ready(stop)
+            stop.started()
+            demo = Demo(chosen, worker, stop, console)
+            try:
+                return asyncio.run(demo.run_fast() if fast else demo.run())
+            except KafkaError as error:
+                raise DeliveryError(f"Kafka at {chosen.address} failed: {error!r}") from error
 
 
 class Demo:
@@ -80,7 +83,7 @@ class Demo:
         async with self._clients() as (producer, consumer):
             with Live(console=self._console, refresh_per_second=4, transient=True) as live:
                 tasks = [
-                    asyncio.create_task(self._send(producer, desk.events(SEED, start), start)),
+                    asyncio.create_task(self._send(producer, desk.events(SEED, start))),
                     asyncio.create_task(self._read(consumer)),
                 ]
                 await self._supervise(tasks, lambda: live.update(self._footer()), lambda: self._stop.event.is_set())
@@ -99,7 +102,7 @@ class Demo:
 
         async with self._clients() as (producer, consumer):
             tasks = [
-                asyncio.create_task(self._send(producer, iter(delayed), start)),
+                asyncio.create_task(self._send(producer, iter(delayed))),
                 asyncio.create_task(self._read(consumer)),
             ]
             await self._supervise(tasks, lambda: None, is_over)
@@ -132,7 +135,7 @@ class Demo:
             await consumer.stop()
             await producer.stop()
 
-    async def _send(self, producer: Any, delayed: Iterator[desk.Delayed], start: datetime) -> None:
+    async def _send(self, producer: Any, delayed: Iterator[desk.Delayed]) -> None:
         """Each event at its instant, never before: the worker refuses what lies in the future."""
         for _, event in delayed:
             at = datetime.fromisoformat(event["occurred_at"])
@@ -260,7 +263,7 @@ def _verdict_line(before: Json | None, clock: Json) -> Text | None:
         return None
     match status:
         case "running":
-            text = f"RUNNING  {promise} now due {_clock_time(clock['due_at'])}"
+            text = f"RUNNING  {promise}, now due {_clock_time(clock['due_at'])}"
         case "paused":
             text = f"PAUSED  {promise}, {clock['remaining_seconds']:.1f} s remain"
         case "met":
@@ -281,6 +284,22 @@ def _line(at: str, ticket_id: str, service: str | None, priority: str | None, te
 
 def _clock_time(at: str) -> str:
     return datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S")
+
+
+async def _refuse_tickets_of_others(address: str) -> None:
+    """A broker that is only configured may be the one at work: nobody's tickets get the policy of the demo."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=address)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition("sla.tickets", number) for number in consumer.partitions_for_topic("sla.tickets")]
+        begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    finally:
+        await consumer.stop()
+    if begins != ends:
+        raise PolicyError(
+            f"SLASTREAM_BROKER is {address}, which already has tickets, and the demo brings a policy and tickets of its "
+            f"own: empty SLASTREAM_BROKER for a Kafka of the demo's own, or insist with --broker {address}"
+        )
 
 
 def _free_metrics_address() -> str:

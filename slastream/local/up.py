@@ -5,6 +5,7 @@ A worker that ends is started again, and so is a Kafka of our own. Ctrl-C and SI
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from slastream.errors import DeliveryError, PolicyError
 from slastream.local.kafka import KafkaBroker, missing_requirement, start_child
@@ -37,6 +38,9 @@ WORKER_STOP_SECONDS = 40.0
 """A worker gives itself 30 s to make durable what it has applied."""
 READY_LIMIT_SECONDS = 60.0
 EXIT_WRONG_INPUT = 2
+HTTP_NOT_FOUND = 404
+
+_TRANSITION = re.compile(r"(\S+): \S+ -> (\w+) after")
 
 Say = Callable[[str], None]
 
@@ -79,7 +83,7 @@ class Broker:
     """A broker that answers. `kafka` is set when it is a Kafka of our own, which is then ours to keep alive."""
 
     address: str
-    kind: Literal["given", "kafka", "memory"]
+    kind: Literal["given", "configured", "kafka", "memory"]
     kafka: KafkaBroker | None = None
 
     @property
@@ -104,7 +108,7 @@ def choose_broker(broker: str, folder: Path, port: int, allows_memory: bool, say
     address = os.environ.get("SLASTREAM_BROKER", "") if broker == "auto" else broker
     if address:
         _make_topics(address, say)
-        yield Broker(address, "given")
+        yield Broker(address, "configured" if broker == "auto" else "given")
         return
     reason = missing_requirement()
     if reason is None:
@@ -202,12 +206,17 @@ class Worker:
         self._start_at = time.monotonic() + wait_seconds
 
     def is_ready(self) -> bool:
-        """Whether it owns its partitions and has restored them."""
+        """Whether it owns its partitions and has restored them: by /readyz, and by its log where nothing is served."""
         try:
             with urllib.request.urlopen(f"http://{self.metrics}/readyz", timeout=1) as answer:
                 return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return self._log().count(b"-> running") >= 2 * PARTITIONS
+        except urllib.error.HTTPError as error:
+            if error.code != HTTP_NOT_FOUND:
+                return False
+        except OSError:
+            pass
+        states = dict(_TRANSITION.findall(self._log().decode(errors="replace")))
+        return bool(states) and set(states.values()) == {"running"}
 
     def wait_until_ready(self, stop: StopRequest) -> None:
         """Raises DeliveryError when it is not ready within READY_LIMIT_SECONDS."""
@@ -223,11 +232,12 @@ class Worker:
         self._process.terminate()
         try:
             self._process.wait(WORKER_STOP_SECONDS)
-        except BaseException:
+        except subprocess.TimeoutExpired:
+            self._say(f"the worker did not stop within {WORKER_STOP_SECONDS:.0f} s: killed")
             self._process.kill()
             self._process.wait()
 
-    def __enter__(self) -> "Worker":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -242,7 +252,7 @@ class Worker:
             log.seek(self._log_offset)
             return log.read()
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self) -> subprocess.Popen[bytes]:
         self._log_offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         self._started_at = time.monotonic()
         return start_child(self._command, self.log_path)

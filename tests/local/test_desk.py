@@ -19,7 +19,7 @@ MINUTE_OF_EVENTS = 60.0
 
 
 def _first_seconds(seed: int, seconds: float) -> list[dict[str, Any]]:
-    taken = []
+    taken: list[dict[str, Any]] = []
     elapsed = 0.0
     for delay, event in desk.events(seed, START):
         elapsed += delay
