@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from slastream.core.calendars import Calendar, CalendarVersion
 from slastream.core.clocks import Cycle, Reading
 from slastream.core.events import Message, Override, TicketEvent
-from slastream.core.facts import BREACHED, DEADLINE, MET_LATE, RETRACTED, Fact
+from slastream.core.facts import BREACHED, MET_LATE, RETRACTED, Fact
 from slastream.core.predicates import (
     ALWAYS,
     NEVER,
@@ -119,9 +119,9 @@ def explain(
         ticket.apply(first, lambda index=index: events[:index])  # type: ignore[misc]
         seen.append(_Seen(event, dict(ticket.attributes)))
         _observe(ticket, event, watches, seen)
-    if ticket.wake_at is not None and ticket.wake_at < end:
-        ticket.advance(end)
-    _tell_facts(ticket, watches, deadlines=True)
+    if ticket.wake_at is not None and ticket.wake_at <= end:
+        ticket.advance(end, is_end=True)
+    _tell_facts(ticket, watches)
     stories: list[Story] = []
     absences: list[Absence] = []
     for rule in sorted(book.rules, key=lambda rule: (rule.agreement.name, rule.promise.name)):
@@ -175,6 +175,7 @@ class _Watch:
     stopped_at: Instant | None = None
     switches: list[int] = field(default_factory=list)
     starts_paused: bool = False
+    carried_at: Instant | None = None
     frozen: list[_Segment] = field(default_factory=list)
     gaps: list[tuple[Instant, Instant, str]] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
@@ -184,11 +185,12 @@ class _Watch:
 
     def segments(self, end: Instant) -> list[_Segment]:
         """Those since the last `carry`, measured by the present calendar."""
+        first = self.switches[0] if self.carried_at is None else self.carried_at
         bounds = [Instant(at) for at in self.switches] + [end]
         return [
-            _Segment(low, high, (index % 2 == 0) is self.starts_paused, self.selection.calendar)
+            _Segment(Instant(max(low, first)), high, (index % 2 == 0) is self.starts_paused, self.selection.calendar)
             for index, (low, high) in enumerate(pairwise(bounds))
-            if low < high
+            if max(low, first) < high
         ]
 
 
@@ -200,7 +202,7 @@ def _observe(ticket: Ticket, event: TicketEvent, watches: dict[tuple[int, int], 
             key = (clock.rule.index, cycle.number)
             if key not in watches:
                 watches[key] = _Watch(cycle, cycle.selection, switches=list(cycle.switches))
-    _tell_facts(ticket, watches, deadlines=True)
+    _tell_facts(ticket, watches, before=event.occurred_at)
     for key, watch in watches.items():
         clock = ticket.clocks[key[0]]
         if key in before:
@@ -214,14 +216,15 @@ def _observe(ticket: Ticket, event: TicketEvent, watches: dict[tuple[int, int], 
             _note_end(watch, cycle.stopped_at, event)
         watch.override, watch.stopped_at = cycle.override, cycle.stopped_at
         watch.switches, watch.starts_paused = list(cycle.switches), cycle.starts_paused
-    _tell_facts(ticket, watches, deadlines=False)
+        watch.carried_at = cycle.carried_at
+    _tell_facts(ticket, watches)
 
 
-def _tell_facts(ticket: Ticket, watches: dict[tuple[int, int], _Watch], deadlines: bool) -> None:
-    """Takes the facts that no event caused, or the others, from the ticket."""
+def _tell_facts(ticket: Ticket, watches: dict[tuple[int, int], _Watch], before: Instant | None = None) -> None:
+    """Takes the facts from the ticket; with `before` only those that came before what the event of this instant did."""
     kept = []
     for fact, labels in ticket.facts:
-        if (fact.caused_by == DEADLINE) is deadlines:
+        if before is None or fact.at < before or fact.fact == BREACHED:
             watch = watches[fact.rule_index, fact.cycle]
             word: PointReason = fact.fact  # type: ignore[assignment]
             watch.add(fact.at, word, _fact_text(fact), fact.caused_by)
@@ -276,13 +279,15 @@ def _note_changes(watch: _Watch, event: TicketEvent) -> None:
     if watch.stopped_at is not None and cycle.stopped_at is None:
         watch.gaps.append((watch.stopped_at, at, event.event_id))
         watch.add(at, "reopened", f"{_event_text(event)}; the time since the stop is a pause", event.event_id)
-    if cycle.switches[0] != watch.switches[0]:
+    if cycle.carried_at is None:
+        watch.frozen.clear()
+    elif cycle.carried_at != watch.carried_at:
         until = at if watch.stopped_at is None else watch.stopped_at
         watch.frozen += watch.segments(until)
         if until < at:
             watch.frozen.append(_Segment(until, at, True, watch.selection.calendar))
     if cycle.selection != watch.selection:
-        how = "the time used stays" if cycle.switches[0] != watch.switches[0] else "from the original start"
+        how = "from the original start" if cycle.carried_at is None else "the time used stays"
         watch.selection = cycle.selection
         text = f"{_target_name(cycle.selection)} ({_event_text(event)}; on_change: {rule.on_change}, {how})"
         watch.add(at, "target", f"now {text}{_due_text(cycle)}", event.event_id)
