@@ -48,7 +48,8 @@ Target = OpenTime | BusinessDays | CalendarDays | EndOfBusinessDay | NextBusines
 
 Measure = Literal["open", "real", "business"]
 
-_DAYS = re.compile(r"(\d{1,6})\s+(business_days?|calendar_days?)", re.ASCII)
+_DAYS = re.compile(r"(\d{1,6})\s*(business_days?|calendar_days?)", re.ASCII)
+_PARTS_OF_DAYS = re.compile(r"[\d.]+\s*(business_days|calendar_days)", re.ASCII)
 _END = re.compile(r"end of business_day(?:\s*\+\s*(\d{1,6}))?", re.ASCII)
 _NEXT = re.compile(r"next business_day\s+(\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
 
@@ -68,6 +69,8 @@ def parse_target(text: str) -> Target:
         return NextBusinessDay(hour * HOUR + minute * MINUTE + second * SECOND)
     if text.startswith("-"):
         raise ValueError(f"{text!r} is negative; write how long it may take, like 4h")
+    if match := _PARTS_OF_DAYS.fullmatch(text):
+        raise ValueError(f"{text!r} is no whole number of days; write 2 {match.group(1)}, or open time like 4h")
     try:
         return OpenTime(parse_duration(text))
     except ValueError as error:
@@ -109,9 +112,9 @@ def measure(target: Target) -> Measure:
 
 
 def due(calendar: Calendar, start: Instant, target: Target) -> Instant:
-    """When a promise that starts at `start` is due, without pauses; FAR where the years end before."""
+    """When a promise that starts at `start` is due, without pauses; never before it, and FAR where the years end."""
     try:
-        return _due(calendar, start, target)
+        return max(start, _due(calendar, start, target))
     except (OverflowError, ValueError):
         return FAR
 
