@@ -16,6 +16,7 @@ from slastream.wire.policy_file import load_policy
 from slastream.wire.settings import WorkerOptions
 
 if TYPE_CHECKING:
+    from slastream.stream.runtime import Runtime
     from slastream.stream.stage import Stage
 
 SHOWN = ("verdicts", "facts", "compliance", "availability", "rejected", "all")
@@ -192,8 +193,10 @@ def make_stages(policy: Policy) -> tuple["Stage", "Stage"]:
 
 def work(options: WorkerOptions) -> None:
     """Runs a worker until SIGTERM. Raises PolicyError and DeliveryError."""
+    from slastream.export.server import parse_listen, start_metrics_server
     from slastream.stream.worker import WorkerSettings, run_worker
 
+    parse_listen(options.metrics)
     policy = load_policy_path(options.policy)
     delivery: Any = options.delivery
     settings = WorkerSettings(
@@ -204,4 +207,8 @@ def work(options: WorkerOptions) -> None:
         metrics_listen=options.metrics,
         session_timeout_seconds=options.session_timeout_seconds,
     )
-    run_worker(settings, make_stages(policy))
+
+    async def serve(runtime: "Runtime") -> None:
+        await start_metrics_server(runtime, options.metrics)
+
+    run_worker(settings, make_stages(policy), on_start=serve)

@@ -1,0 +1,10 @@
+"""The worker's numbers for Prometheus: a snapshot of owned and restored state, never the hot path.
+
+- `catalogue` says which metrics there are: name, type, unit, labels, help. Documentation and tests are made from it.
+- `owned` says what the collector looks at of a worker; the stream's classes have that shape.
+- `gauges` adds up tickets' clocks and tallies; `pipeline` adds up what the worker itself did.
+- `collector` keeps the snapshot and hands it to prometheus_client; `server` answers `/metrics`, `/healthz`, `/readyz`.
+
+What belongs to a key (a service, an agreement) is made from state, so that it is the same on whichever worker the key is, and
+is there on one of them at most. What belongs to the process (events read, commits) is counted from the start of the process.
+"""

@@ -1,0 +1,222 @@
+"""Which metrics there are. The collector, `docs/metrics.md` and the tests are made from this list.
+
+**Source:** the contract, section 5; names and units follow https://prometheus.io/docs/practices/naming/ but for
+`sla_compliance_total`, a gauge, whose name the contract fixes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from slastream.core.units import DAY, HOUR, MINUTE, SECOND
+
+Type = Literal["gauge", "counter", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. `name` is the contract's; `buckets_us` the upper bounds of a histogram's buckets in microseconds."""
+
+    name: str
+    type: Type
+    unit: str
+    labels: tuple[str, ...]
+    help: str
+    buckets_us: tuple[int, ...] = ()
+
+
+def buckets_of(unit_us: int, *bounds: float) -> tuple[int, ...]:
+    """Upper bounds in microseconds."""
+    return tuple(round(bound * unit_us) for bound in bounds)
+
+
+KEY = ("service", "agreement", "promise")
+WINDOW = (*KEY, "window")
+PARTITION = ("topic", "partition")
+
+CLOCKS = Metric(
+    "sla_clocks", "gauge", "clocks", (*KEY, "priority", "status"),
+    "Open clocks by what they do; at_risk is running or paused past the last warning.",
+)  # fmt: skip
+VERDICTS = Metric(
+    "sla_verdicts_total", "counter", "clocks", (*KEY, "priority", "verdict"),
+    "Clocks that were met, breached (open ones too) or cancelled, made from the kept state.",
+)  # fmt: skip
+NEXT_DUE = Metric(
+    "sla_next_due_timestamp_seconds", "gauge", "seconds since 1970", KEY,
+    "Earliest due instant of the open clocks that are not breached.",
+)  # fmt: skip
+OLDEST_OPEN = Metric(
+    "sla_oldest_open_timestamp_seconds", "gauge", "seconds since 1970", KEY,
+    "Earliest start of the open clocks.",
+)  # fmt: skip
+COMPLIANCE_MET = Metric(
+    "sla_compliance_met", "gauge", "clocks", (*WINDOW, "basis"),
+    "Promises kept in the running period, by basis: the numerator.",
+)  # fmt: skip
+COMPLIANCE_TOTAL = Metric(
+    "sla_compliance_total", "gauge", "clocks", (*WINDOW, "basis"),
+    "Promises that count in the running period, by basis: the denominator.",
+)  # fmt: skip
+COMPLIANCE_RATIO = Metric(
+    "sla_compliance_ratio", "gauge", "ratio", WINDOW,
+    "Share of promises kept in the running period on the objective's basis; none without any that counts.",
+)  # fmt: skip
+OBJECTIVE_RATIO = Metric(
+    "sla_objective_ratio", "gauge", "ratio", WINDOW,
+    "Share of promises to keep, as agreed; none without an objective.",
+)  # fmt: skip
+BUDGET_RATIO = Metric(
+    "sla_budget_remaining_ratio", "gauge", "ratio", WINDOW,
+    "Failures that the objective still allows, divided by those that it allows for the promises counted so far: "
+    "1 - (total - met) / ((1 - objective) * total); below 0 when overspent.",
+)  # fmt: skip
+DURATION = Metric(
+    "sla_duration_seconds", "histogram", "seconds", ("service", "promise", "priority"),
+    "Open time from start to stop of the clocks that stopped (met or breached), without pauses, made from the kept state.",
+    buckets_of(MINUTE, 5, 15, 30) + buckets_of(HOUR, 1, 2, 4, 8) + buckets_of(DAY, 1, 2, 5, 10),
+)  # fmt: skip
+CREDIT_EXPOSURE = Metric(
+    "sla_credit_exposure", "gauge", "money", ("customer", "agreement", "currency"),
+    "Credits that the running period costs so far: the sum over this worker's services and promises. Add up over workers.",
+)  # fmt: skip
+INFO = Metric(
+    "sla_info", "gauge", "1", ("service", "agreement", "kind", "customer", "provider", "team"),
+    "Who stands behind a service and an agreement; always 1.",
+)  # fmt: skip
+
+EVENTS = Metric(
+    "slastream_events_total", "counter", "records", ("topic", "source"),
+    "Events of tickets taken, by the source that they name.",
+)  # fmt: skip
+REJECTED = Metric(
+    "slastream_rejected_total", "counter", "records", ("topic", "reason"),
+    "Records that could not be used and went to sla.rejected.",
+)  # fmt: skip
+LATE = Metric(
+    "slastream_late_events_total", "counter", "records", ("topic",),
+    "Events behind which something was applied or declared already, so that their ticket was folded again.",
+)  # fmt: skip
+CORRECTIONS = Metric(
+    "slastream_corrections_total", "counter", "messages", ("topic", "reason"),
+    "What late events changed of the published: a new revision (verdict), a fact taken back (retracted), a clock taken back "
+    "(withdrawn).",
+)  # fmt: skip
+EVENT_AGE = Metric(
+    "slastream_event_age_seconds", "histogram", "seconds", ("topic",),
+    "From an event's own instant to the broker's time of its record; lag and commit come on top.",
+    buckets_of(SECOND, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400),
+)  # fmt: skip
+DEADLINE_DELAY = Metric(
+    "slastream_deadline_delay_seconds", "histogram", "seconds", (),
+    "From a due instant to the broker's time of the record that made it declared; the commit comes on top.",
+    buckets_of(SECOND, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300, 3600),
+)  # fmt: skip
+PARTITION_TIME = Metric(
+    "slastream_partition_time_seconds", "gauge", "seconds since 1970", PARTITION,
+    "Partition time: what is due before it has been declared. It moves with events and ticks only.",
+)  # fmt: skip
+LAG = Metric(
+    "slastream_lag_records", "gauge", "records", PARTITION,
+    "Records of an owned partition that were not applied yet.",
+)  # fmt: skip
+OWNED = Metric(
+    "slastream_partition_owned", "gauge", "1", PARTITION,
+    "1 for each partition that this worker owns.",
+)  # fmt: skip
+RESTORING = Metric(
+    "slastream_partition_restoring", "gauge", "0 or 1", PARTITION,
+    "1 while an owned partition is not running yet: fenced, restored or sought.",
+)  # fmt: skip
+RESTORE_SECONDS = Metric(
+    "slastream_restore_seconds", "gauge", "seconds", ("table",),
+    "The longest restore among the owned partitions of a table.",
+)  # fmt: skip
+STATE_KEYS = Metric(
+    "slastream_state_keys", "gauge", "keys", ("table",),
+    "Keys in the owned and restored partitions of a table.",
+)  # fmt: skip
+COMMIT_SECONDS = Metric(
+    "slastream_commit_seconds", "histogram", "seconds", ("table",),
+    "How long commits took: their number and sum (no buckets but the last).",
+)  # fmt: skip
+SERIES = Metric(
+    "slastream_series", "gauge", "series", (),
+    "Series in this answer, buckets included, this one left out.",
+)  # fmt: skip
+
+METRICS = (
+    CLOCKS, VERDICTS, NEXT_DUE, OLDEST_OPEN, COMPLIANCE_MET, COMPLIANCE_TOTAL, COMPLIANCE_RATIO, OBJECTIVE_RATIO,
+    BUDGET_RATIO, DURATION, CREDIT_EXPOSURE, INFO, EVENTS, REJECTED, LATE, CORRECTIONS, EVENT_AGE, DEADLINE_DELAY,
+    PARTITION_TIME, LAG, OWNED, RESTORING, RESTORE_SECONDS, STATE_KEYS, COMMIT_SECONDS, SERIES,
+)  # fmt: skip
+
+OPEN_STATUSES = ("running", "paused", "breached", "at_risk")
+VERDICT_WORDS = ("met", "breached", "cancelled")
+BASES = ("completed", "due", "started")
+CORRECTION_REASONS = ("verdict", "retracted", "withdrawn")
+REJECT_REASONS = (
+    "not_json", "too_large", "unknown_kind", "missing", "wrong_type", "bad_value", "bad_instant", "future", "too_late",
+)  # fmt: skip
+MAX_SOURCES = 100
+"""Sources beyond these are counted as OTHER: their names come from outside."""
+OTHER = "other"
+
+LABELS = {
+    "service": "the ticket's service; empty for tickets without one. As many as services are seen",
+    "agreement": "name in the policy",
+    "promise": "name in the policy",
+    "priority": "the ticket's priority; empty without one. As many as the desk uses",
+    "status": "/".join(OPEN_STATUSES),
+    "verdict": "/".join(VERDICT_WORDS),
+    "window": "kind of the running period: day/week/month/quarter/year",
+    "basis": "/".join(BASES),
+    "customer": "of the agreement, else of the service in the policy; empty without one",
+    "currency": "of the agreement's credits",
+    "kind": "sla/ola/uc",
+    "provider": "of the service in the policy",
+    "team": "of the service in the policy",
+    "topic": "a topic that the worker reads",
+    "source": f"the event's own; at most {MAX_SOURCES} and `{OTHER}`",
+    "reason": f"of a reject: {'/'.join(REJECT_REASONS)}; of a correction: {'/'.join(CORRECTION_REASONS)}",
+    "partition": "number of the partition",
+    "table": "changelog topic of the table",
+}
+
+
+def as_markdown() -> str:
+    """The page `docs/metrics.md`."""
+    rows = [
+        f"| `{m.name}` | {m.type} | {m.unit} | {', '.join(f'`{label}`' for label in m.labels) or '–'} | {m.help} |"
+        for m in METRICS
+    ]
+    labels = [f"| `{name}` | {meaning.replace('/', ', ')} |" for name, meaning in LABELS.items()]
+    buckets = [
+        f"- `{m.name}`: {', '.join(f'{bound / SECOND:g}' for bound in m.buckets_us)} s" for m in METRICS if m.buckets_us
+    ]
+    return "\n".join(
+        [*_HEAD, *rows, "", "## Labels", "", "| label | values |", "|---|---|", *labels, "", "## Buckets", "", *buckets, ""]
+    )  # fmt: skip
+
+
+_HEAD = """\
+# Metrics
+
+*Made by `python grafana/build.py` from `slastream/export/catalogue.py`; change that.*
+
+`slastream worker --metrics HOST:PORT` answers `/metrics` (text, or OpenMetrics when asked for), `/healthz` (200 while the
+process is alive) and `/readyz` (200 when everything assigned to it is restored and runs, else 503). Without a host it listens
+on the loopback interface. The numbers are a snapshot, made for a scrape and at most once a second.
+
+- A worker exports the keys of the partitions that it owns, once they are restored. When a partition moves, its keys are on no
+  worker for a moment, and a worker that was cut off may show them until it notices. In queries take gauges by
+  `max without (instance) (…)` first, and add up after that; add up counters and credits over `instance`.
+- `sla_…` is made from state. `sla_verdicts_total` and `sla_duration_seconds` start at what the state holds, not at 0,
+  wherever the partition is; they never fall within a process (a ticket that is reopened leaves them as they are). After a
+  restart they may be lower than before by what was reopened: ask with `delta`, which is exact then, where `rate` would see a reset.
+- `slastream_…` counts what this process did since it started; what was read and not committed before a crash is counted
+  again by the next owner.
+- There are no ticket ids. `slastream_series` is how much Prometheus has to keep for one worker.
+- A ratio without a denominator has no sample: neither 0 nor 1.
+
+| metric | type | unit | labels | meaning |
+|---|---|---|---|---|""".splitlines()

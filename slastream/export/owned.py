@@ -1,0 +1,100 @@
+"""What the collector looks at of a worker: shapes that the stream's classes have (the two packages do not import each other)."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from slastream.core.compliance import Contribution, Tally
+from slastream.core.units import Instant
+
+
+class CountedClock(Protocol):
+    """A clock as stage 2 keeps it; immutable."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def agreement(self) -> str: ...
+    @property
+    def promise(self) -> str: ...
+    @property
+    def contribution(self) -> Contribution: ...
+    @property
+    def elapsed_us(self) -> int: ...
+    @property
+    def is_at_risk(self) -> bool: ...
+
+
+@runtime_checkable
+class TicketState(Protocol):
+    """A partition of stage 1. `ages_us` and `delays_us` are emptied by whoever takes them into a histogram."""
+
+    @property
+    def time(self) -> Instant: ...
+    @property
+    def entries(self) -> Mapping[str, object]: ...
+    @property
+    def events(self) -> Counter[str]: ...
+    @property
+    def rejected(self) -> Counter[str]: ...
+    @property
+    def late(self) -> int: ...
+    @property
+    def corrections(self) -> Counter[str]: ...
+    @property
+    def ages_us(self) -> list[int]: ...
+    @property
+    def delays_us(self) -> list[int]: ...
+
+
+@runtime_checkable
+class ServiceState(Protocol):
+    """A partition of stage 2; the key of a tally is (service, agreement, promise)."""
+
+    @property
+    def time(self) -> Instant: ...
+    @property
+    def clocks(self) -> Mapping[str, CountedClock]: ...
+    @property
+    def tallies(self) -> Mapping[tuple[str, str, str], Tally]: ...
+    @property
+    def rejected(self) -> Counter[str]: ...
+
+
+class StageShape(Protocol):
+    """Where a stage reads and where its state lives."""
+
+    @property
+    def sources(self) -> tuple[str, ...]: ...
+    @property
+    def table(self) -> str: ...
+    @property
+    def tick_topic(self) -> str: ...
+
+
+class SourceShape(Protocol):
+    """How far one source partition was read; its key is (topic, partition)."""
+
+    @property
+    def lag_records(self) -> int: ...
+
+
+class Owned(Protocol):
+    """An owned partition. `processor` is None until it is restored."""
+
+    @property
+    def stage(self) -> StageShape: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def processor(self) -> object | None: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def sources(self) -> Mapping[Any, SourceShape]: ...
+    @property
+    def restore_seconds(self) -> float: ...
+    @property
+    def commits(self) -> int: ...
+    @property
+    def commit_seconds(self) -> float: ...
