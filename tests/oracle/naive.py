@@ -9,22 +9,26 @@ expect:
   starts nothing.
 - Lost and matched again while the clock was stopped all the time, and reopened after that: the old cycle goes on.
 - A clock reopened under another target: the change counts at the reopening; `restart` then is a new cycle, the old
-  one stays met.
+  one stays as it was.
 - A breach that `reassess` puts at another instant of the past stays where it was; only target and due instant are
   new.
 - `due_at` of an open breached clock is that of the breach, paused or not; under an override it is shown while paused.
-- An override belongs to the cycle that is open at its event. It decides like a time of day, and its marks are shares
+- An override belongs to the cycle that is open at its event (a late match takes over an earlier one, `restart` that
+  of a cycle not breached); on a breached cycle it only shows. It decides like a time of day, and its marks are shares
   of the time from the start to it, in the promise's hours, without regard to pauses.
+- An ownership cycle starts anew when a ticket leaves `cancelled` as well; a run of customer messages ends there.
+- `reassess` cancels a breached clock for `no_match` only.
+- A target in days that was not late when a pause began is not late at a stop in that pause.
 - Marks of a target in days are shares of the time between start and due instant: open time, for calendar days real
   time.
 - An automatic message of a requester starts no `next_response`.
 - `pause` with `resume` begins when it becomes true (if it looks at the event: each time).
 - A breach or a warning that an event puts exactly at its own instant is not in the past: a later event of that
   instant can avoid it.
-- Reasons of a cancellation, if several come with one event: merged or deleted, ticket_cancelled, no_match, condition.
+- Reasons of a cancellation, if several come with one event: merged or deleted, ticket_cancelled, condition, no_match.
 - `reopen_window` is measured in the calendar of the target in force. A cancelled status of a ticket is left without
   starting anything that starts at the opening.
-- A clock stopped late says `met_late`; reopened and stopped again it says so again.
+- A clock stopped late says `met_late`; going on after a reopening takes that back, the next stop says it again.
 """
 
 import json
@@ -35,9 +39,10 @@ from decimal import Decimal
 from typing import Any
 
 from .conditions import Json, holds, looks_at_event
-from .hours import Hours, duration, micros, of_wall_clock, rfc3339
+from .hours import MINUTE, Hours, duration, micros, of_wall_clock, rfc3339
 
 FOREVER = 10**18
+MAX_CLOCK_SKEW = 5 * MINUTE
 SHUT = ("resolved", "closed")
 WHOLE_TICKET = ("resolution", "closure", "requester_wait", "agent_work", "first_response", "assignment")
 REOPENED = ("resolution", "closure", "requester_wait", "agent_work", "custom")
@@ -99,6 +104,7 @@ class Cycle:
     breach_due: int | None = None
     breach_target: Target | None = None
     override: Json | None = None
+    override_shown: Json | None = None
     warned: set[str] = field(default_factory=set)
     skipped: set[str] = field(default_factory=set)
     group: Any = None
@@ -108,13 +114,19 @@ class Cycle:
         return self.stopped is None
 
     def pauses_until(self, end: int) -> list[list[int]]:
-        """The pauses, the one that lasts as if it ended at `end`."""
-        return self.pauses + ([[self.paused_at, end]] if self.paused_at is not None else [])
+        """The pauses, the one that lasts as if it ended at `end`; one that follows another at once is the same."""
+        joined: list[list[int]] = []
+        for begin, over in sorted(self.pauses + ([[self.paused_at, end]] if self.paused_at is not None else [])):
+            if joined and joined[-1][1] == begin:
+                joined[-1] = [joined[-1][0], over]
+            else:
+                joined.append([begin, over])
+        return joined
 
     def stretches(self, resumed: int) -> Iterator[tuple[int, int]]:
         """When the clock moves, from `base` on: open time (for calendar days all time) outside pauses."""
         pieces = iter([(self.base, FOREVER)]) if self.target.in_real_time else self.target.hours.open_from(self.base)
-        pauses = sorted(self.pauses_until(resumed))
+        pauses = self.pauses_until(resumed)
         for begin, end in pieces:
             at = begin
             for p, q in pauses:
@@ -151,7 +163,7 @@ class Cycle:
             at = self.reach(self.target.length, resumed)
             return at if at is None else max(at, self.base)
         at = self.target.hours.due(self.started, self.target.within)
-        for p, q in sorted(self.pauses_until(resumed)):
+        for p, q in self.pauses_until(resumed):
             if p <= at:
                 if q == FOREVER:
                     return None
@@ -168,7 +180,8 @@ class Cycle:
     def is_late_at(self, stop: int) -> bool:
         if self.override or self.target.length is None:
             due = self.due(stop)
-            return due is not None and stop > due
+            stands_since = self.pauses_until(stop)[-1][0] if self.paused_at is not None and not self.override else stop
+            return due is not None and due < min(stop, stands_since)
         return self.elapsed(stop) > self.target.length
 
     def elapsed(self, end: int) -> int:
@@ -191,10 +204,8 @@ class Cycle:
             whole = self.target.length
         else:
             whole = self.target.own_time(self.started, self.target.hours.due(self.started, self.target.within))
-        if threshold.endswith("%"):
-            amount = int(whole * Decimal(threshold[:-1]) / 100)
-        else:
-            amount = whole - (duration(threshold[1:]) or 0)
+        before = duration(threshold[1:])
+        amount = int(whole * Decimal(threshold[:-1]) / 100) if before is None else whole - before
         if amount < 0:
             return None
         if self.override:
@@ -218,6 +229,7 @@ class Clock:
         self.cycles: list[Cycle] = []
         self.facts: list[tuple[str, int, int, str | None]] = []
         self.was_matched = False
+        self.is_judged = True
 
     @property
     def open(self) -> Cycle | None:
@@ -233,14 +245,10 @@ class Clock:
         if cycle is None or cycle.breached is not None:
             return
         late = cycle.late_from()
+        limit = end if late is None else min(end, late)
         for threshold in self.marks:
             at = cycle.mark(threshold)
-            if (
-                threshold in cycle.warned | cycle.skipped
-                or at is None
-                or at >= end
-                or (late is not None and at >= late)
-            ):
+            if threshold in cycle.warned | cycle.skipped or at is None or at >= limit:
                 continue
             cycle.warned.add(threshold)
             self.say("warned", at, threshold)
@@ -299,14 +307,15 @@ class Clock:
     def end(self, cycle: Cycle, now: int) -> None:
         """Stop: met or breached."""
         self.assess_again(cycle, now)
-        if cycle.breached is None and cycle.is_late_at(now):
+        if self.is_judged and cycle.breached is None and cycle.is_late_at(now):
             self.breach(cycle, now)
         cycle.stopped = now
         if cycle.breached is not None:
             self.say("met_late", now)
 
     def cancel(self, cycle: Cycle, now: int, reason: str) -> None:
-        if cycle.breached is not None and self.on_change == "reassess":
+        self.assess_again(cycle, now)
+        if cycle.breached is not None and self.on_change == "reassess" and reason == "no_match":
             self.take_back(cycle, now)
         cycle.stopped, cycle.cancelled = now, reason
 
@@ -318,6 +327,7 @@ class Clock:
             was_paused = cycle.paused_at is not None
             self.cancel(cycle, now, "restarted")
             fresh = self.begin(now, target, scene)
+            fresh.override = fresh.override_shown = cycle.override if cycle.breached is None else None
             if was_paused and self.resume:
                 fresh.paused_at = now
             return
@@ -352,8 +362,9 @@ class Clock:
         if self.metric in WHOLE_TICKET:
             return scene.is_opening
         if self.metric == "ownership":
-            moved = scene.is_opening or scene.is_reopening or scene.before.get("group") != scene.after.get("group")
-            return moved and scene.after.get("group") is not None and (scene.is_opening or not scene.is_shut)
+            back = scene.is_reopening or scene.before.get("status") == "cancelled"
+            moved = scene.is_opening or back or scene.before.get("group") != scene.after.get("group")
+            return bool(moved) and scene.after.get("group") is not None and (scene.is_opening or not scene.is_shut)
         if self.metric == "next_response":
             return scene.is_first_of_run and not scene.is_shut
         return scene.is_response and not scene.is_shut
@@ -375,13 +386,13 @@ class Clock:
         self.was_matched = target is not None
         if cycle and not scene.is_opening and self.stops(scene):
             self.end(cycle, now)
-        elif cycle and target and "reset" in self.promise and holds(self.promise["reset"], scene.after, scene.event):
+        elif cycle and "reset" in self.promise and holds(self.promise["reset"], scene.after, scene.event):
             self.end(cycle, now)
-            self.begin(now, target, scene)
+            if target and not scene.over:
+                self.begin(now, target, scene)
         if cycle := self.open:
-            reason = scene.over or ("no_match" if target is None else None)
-            if not reason and "cancel" in self.promise and holds(self.promise["cancel"], scene.after, scene.event):
-                reason = "condition"
+            by_condition = "cancel" in self.promise and holds(self.promise["cancel"], scene.after, scene.event)
+            reason = scene.over or ("condition" if by_condition else "no_match" if target is None else None)
             if reason:
                 self.cancel(cycle, now, reason)
         if (cycle := self.open) and target and not cycle.target.same(target):
@@ -396,7 +407,9 @@ class Clock:
         override = scene.event.get("override")
         if override and override.get("promise") == self.name:
             due = override.get("due_at")
-            cycle.override = {**override, "at": micros(due)} if due else None
+            cycle.override_shown = {**override, "at": micros(due)} if due else None
+            if cycle.breached is None:
+                cycle.override = cycle.override_shown
 
     def pause_or_resume(self, cycle: Cycle, scene: "Scene") -> None:
         if self.pause is None:
@@ -415,7 +428,7 @@ class Clock:
 
     def start(self, scene: "Scene", target: Target, matched_late: bool) -> None:
         now = scene.now
-        if matched_late and not (self.cycles and not self.cycles[-1].cancelled and self.resumes(scene)):
+        if matched_late:
             self.start_late(scene, target)
         elif self.resumes(scene):
             last = self.cycles[-1]
@@ -423,7 +436,7 @@ class Clock:
             in_time = now <= last.target.hours.due(last.stopped, self.window)
             if self.on_reopen == "ignore":
                 return
-            restart = not last.target.same(target) and self.on_change == "restart" and last.breached is None
+            restart = not last.target.same(target) and self.on_change == "restart"
             if self.on_reopen == "new_cycle" or not in_time or restart:
                 self.begin(now, target, scene)
             else:
@@ -439,6 +452,8 @@ class Clock:
             last.pauses.append([last.paused_at, last.stopped])
         last.pauses.append([last.stopped, scene.now])
         last.stopped = last.paused_at = None
+        if last.breached is not None:
+            self.say("retracted", scene.now)
         if self.pause and holds(self.pause, scene.after, scene.event):
             last.paused_at = scene.now
         if self.resume and holds(self.resume, scene.after, scene.event):
@@ -447,15 +462,16 @@ class Clock:
     def start_late(self, scene: "Scene", target: Target) -> None:
         """The clock that would be open by now if the agreement had matched all along."""
         shadow = Clock(self.name, self.promise, "sla")
-        shadow.marks = []
+        shadow.is_judged = False
         for past in scene.past:
             shadow.apply(past, target)
         would = shadow.open
-        if would is None or (self.metric == "custom" and scene.is_shut and would.started != scene.now):
+        if would is None or scene.is_shut:
             return
         if self.on_change in ("retroactive", "reassess"):
             cycle = self.begin(scene.now, target, scene, would.started)
             cycle.pauses, cycle.paused_at, cycle.group = would.pauses, would.paused_at, would.group
+            cycle.override = cycle.override_shown = would.override
         else:
             cycle = self.begin(scene.now, target, scene)
             cycle.paused_at = None if would.paused_at is None else scene.now
@@ -477,7 +493,7 @@ class Scene:
 
     @property
     def is_shut(self) -> bool:
-        return self.after.get("status") in (*SHUT, "cancelled")
+        return self.after.get("status") in SHUT
 
     @property
     def is_reopening(self) -> bool:
@@ -529,6 +545,8 @@ def scenes_of(events: list[Json]) -> list[Scene]:
         scene = Scene(at, before, ticket, event, [], is_first=number == 0, is_first_of_run=first_of_run, over=over)
         past.append(scene)
         scene.past = past[:]
+        if ticket.get("status") == "cancelled":
+            in_run = False
         if speaks(event, "agent") or ticket.get("status") in SHUT:
             answered, in_run = True, False
     return past
@@ -589,7 +607,8 @@ def evaluate(policy: Json, events: list[Json], until: str, files: dict[str, str]
     """Verdicts and facts of a list of events, as `slastream replay` prints them, in no particular order of fields."""
     rules, end = Policy(policy, files or {}), micros(until)
     tickets: dict[str, list[Json]] = {}
-    for event in in_order(events):
+    accepted = [event for event in events if micros(event.get("occurred_at") or until) <= end + MAX_CLOCK_SKEW]
+    for event in in_order(accepted):
         if micros(event["occurred_at"]) <= end:
             tickets.setdefault(event["ticket_id"], []).append(event)
     return [line for name in sorted(tickets) for line in evaluate_ticket(rules, name, tickets[name], end)]
@@ -618,7 +637,8 @@ def evaluate_ticket(rules: Policy, ticket_id: str, events: list[Json], end: int)
         for promise_name, promise in agreement["promises"].items():
             clock = Clock(promise_name, promise, agreement["kind"])
             for number, scene in enumerate(scenes):
-                clock.advance(scene.now)
+                if number == 0 or scenes[number - 1].now < scene.now:
+                    clock.advance(scene.now)
                 matched = name in matches[number]
                 clock.apply(scene, rules.target(agreement, promise, scene.after) if matched else None)
                 if number + 1 == len(scenes) or scenes[number + 1].now > scene.now:
@@ -651,7 +671,7 @@ def verdict(rules: Policy, identity: Json, clock: Clock, cycle: Cycle, ticket: J
     elif status == "running" or (status == "paused" and cycle.override):
         due = cycle.due()
     length, elapsed = cycle.target.length, cycle.elapsed(upto)
-    override = cycle.override
+    override = cycle.override_shown
     return {
         "kind": "verdict",
         **identity,

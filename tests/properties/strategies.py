@@ -76,11 +76,25 @@ CUSTOM: list[Json] = [
     },
     {"start": {"status": "pending"}, "stop": {"not": {"status": "pending"}}},
     {
+        "start": {"status": "open"},
+        "stop": {"status": ["resolved", "closed"]},
+        "pause": {"message.author": "agent"},
+        "resume": {"message.author": "requester"},
+        "cancel": {"tags": "dup"},
+    },
+    {"start": {"group": "L2"}, "stop": {"group": {"not": "L2"}}, "pause": {"assignee": {"exists": False}}},
+    {
         "start": {"tags": "vip"},
         "stop": {"status": "closed"},
         "pause": {"status": "pending"},
         "cancel": {"not": {"tags": "vip"}},
     },
+]
+OVERRIDDEN: list[Json] = [
+    {"stop": {"status": "closed"}, "pause": {"status": "resolved"}},
+    {"start": {"status": "open"}},
+    {"stop": {"any": [{"status": ["resolved", "closed"]}, {"assignee": {"exists": True}}]}},
+    {"reset": {"changed": ["group"]}},
 ]
 
 
@@ -182,6 +196,8 @@ def draw_promise(random: Random, calendar: str) -> Json:
         promise.update(random.choice(CUSTOM))
     elif random.random() < 0.2:
         promise["pause"] = random.choice([{"status": ["pending", "hold"]}, {"status": "hold"}, {"tags": "wait"}])
+    if metric == "resolution" and random.random() < 0.15:
+        promise.update(random.choice(OVERRIDDEN))
     if random.random() < 0.2:
         promise["calendar"] = calendar = random.choice(["office", "24x7"])
     targets = DURATIONS if calendar == "night" else random.choice([DURATIONS, DURATIONS, DAYS, DURATIONS + DAYS])
@@ -247,7 +263,15 @@ def draw_ticket(random: Random, name: str, first: datetime, policy: Json) -> lis
             event["sequence"] = random.randrange(3)
     if random.random() < 0.15:
         events.append(dict(random.choice(events)))
+    if random.random() < 0.1:
+        events.append(another_content(random, random.choice(events[1:])))
     return events
+
+
+def another_content(random: Random, event: Json) -> Json:
+    """The same event, sent again with other words or another instant."""
+    moment = datetime.fromisoformat(event["occurred_at"]) + timedelta(minutes=random.choice([-30, 0, 30]))
+    return {**event, "occurred_at": text_of(moment), "ticket": {"status": random.choice(STATUSES)}}
 
 
 def draw_first(random: Random, now: datetime) -> Json:
