@@ -236,7 +236,7 @@ def _tell_facts(ticket: Ticket, watches: dict[tuple[int, int], _Watch], before: 
 def _fact_text(fact: Fact) -> str:
     if fact.fact == RETRACTED:
         mark = f" at {fact.threshold}" if fact.threshold is not None else ""
-        return f"{fact.retracted}{mark} no longer holds"
+        return f"{(fact.retracted or '').replace('_', ' ')}{mark} no longer holds"
     if fact.fact == BREACHED:
         return "the promise was not kept"
     if fact.fact == MET_LATE:
@@ -308,7 +308,9 @@ def _note_end(watch: _Watch, at: Instant, event: TicketEvent) -> None:
     cycle, rule = watch.cycle, watch.cycle.rule
     if cycle.cancel_reason is not None:
         rest = "; it stays breached" if not cycle.is_cancelled else ""
-        watch.add(at, "cancelled", f"{cycle.cancel_reason}: {_event_text(event)}{rest}", event.event_id)
+        said = _event_text(event)
+        text = cycle.cancel_reason if said == cycle.cancel_reason else f"{cycle.cancel_reason}: {said}"
+        watch.add(at, "cancelled", text + rest, event.event_id)
     else:
         text = f"{cycle.status()}: {_event_text(event)} ({_condition_text(rule, 'stop')})"
         watch.add(at, "stopped", text, event.event_id)

@@ -29,7 +29,7 @@ FRIDAY_NOON = parse_instant("2026-03-27T11:00:00Z")
 """In the week that ends with the change to summer time in Berlin."""
 
 BROKER_TIME_US = FRIDAY_NOON + 60 * DAY
-LAWFUL = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+LAWFUL = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Case(NamedTuple):
