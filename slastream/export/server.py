@@ -1,49 +1,108 @@
-"""`/metrics`, `/healthz` and `/readyz` of a worker. Loopback unless told otherwise (contract section 6)."""
+"""`/metrics`, `/healthz` and `/readyz` of a worker, on the worker's own loop."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from slastream.errors import DeliveryError, PolicyError
-from slastream.export.collector import SlaCollector
-from slastream.stream.runtime import Runtime
+from slastream.export.collector import SNAPSHOT_SECONDS, Collector
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
 
 
-def parse_listen(text: str) -> tuple[str, int]:
-    """`HOST:PORT`. Raises PolicyError."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise PolicyError(f"{text!r} is no address to listen on; write HOST:PORT like 127.0.0.1:9108")
-    return host.strip("[]"), int(port)
+class Health(Protocol):
+    """What `/readyz` asks; the stream's `Runtime` has this shape."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether everything that was assigned is restored and runs."""
 
 
-async def start_metrics_server(runtime: Runtime, listen: str) -> web.AppRunner:
-    """Serves until its `cleanup`. Raises DeliveryError where the port is taken."""
+@dataclass(slots=True)
+class MetricsServer:
+    """A server that runs; `address` is `host:port` with the port that it got."""
+
+    address: str
+    _runner: web.AppRunner
+    _draining: "asyncio.Task[None]"
+
+    async def close(self) -> None:
+        """Stop answering."""
+        self._draining.cancel()
+        await asyncio.gather(self._draining, return_exceptions=True)
+        await self._runner.cleanup()
+
+
+async def start_metrics_server(collector: Collector, listen: str, health: Health) -> MetricsServer:
+    """Answer at `listen`: `HOST:PORT`, or `PORT` on the loopback interface; port 0 is a free one.
+
+    Raises PolicyError when that is no address, DeliveryError when it cannot be had.
+    """
     host, port = parse_listen(listen)
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(SlaCollector(runtime))
-
-    async def metrics(request: web.Request) -> web.Response:
-        encoder, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encoder(registry), headers={"Content-Type": content_type})
-
-    async def alive(_request: web.Request) -> web.Response:
-        return web.Response(text="alive\n")
-
-    async def ready(_request: web.Request) -> web.Response:
-        if runtime.is_ready:
-            return web.Response(text="ready\n")
-        return web.Response(text="partitions are being assigned or restored\n", status=503)
-
     app = web.Application()
-    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", ready)])
-    runner = web.AppRunner(app, access_log=None)
+    app.add_routes(
+        [
+            web.get("/metrics", _metrics(collector)),
+            web.get("/healthz", _alive),
+            web.get("/readyz", _ready(health)),
+        ]
+    )
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
         await runner.cleanup()
         raise DeliveryError(
-            f"{listen}: cannot listen there ({error.strerror or error}); name another with --metrics HOST:PORT"
+            f"metrics cannot be served at {host}:{port}: {error.strerror}; stop what listens there, or name another "
+            "address with --metrics HOST:PORT"
         ) from None
-    return runner
+    address = f"{host}:{runner.addresses[0][1]}"
+    log.info("metrics at http://%s/metrics", address)
+    return MetricsServer(address, runner, asyncio.create_task(_drain(collector), name="drain metrics"))
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Host and port; without a host the loopback interface. Raises PolicyError."""
+    host, _, port = listen.rpartition(":")
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise PolicyError(f"--metrics: {listen!r} is no address; write HOST:PORT, such as {LOOPBACK}:9108")
+    return host.strip("[]") or LOOPBACK, int(port)
+
+
+def _metrics(collector: Collector) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(request: web.Request) -> web.Response:
+        await collector.refresh()
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        body = await asyncio.to_thread(encode, collector.registry)
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    return answer
+
+
+async def _alive(_: web.Request) -> web.Response:
+    return web.Response(text="alive\n")
+
+
+def _ready(health: Health) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        if health.is_ready:
+            return web.Response(text="ready\n")
+        return web.Response(status=503, text="not ready: partitions are not assigned yet, or are being restored\n")
+
+    return answer
+
+
+async def _drain(collector: Collector) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            collector.drain()
+            await asyncio.sleep(SNAPSHOT_SECONDS)

@@ -1,0 +1,210 @@
+"""Tickets' clocks and tallies added up to the `sla_…` metrics.
+
+`TicketGauges.read` copies what is needed in one go (0.2 ms for 50,000 clocks: references only, a clock is immutable);
+`add_up` then takes slices, so that the stream gets its turns; `samples` may run in any thread.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from slastream.core.compliance import budget_remaining, credit_amount
+from slastream.core.policies import Agreement, Policy
+from slastream.core.units import SECOND, Instant
+from slastream.export import catalogue
+from slastream.export.owned import CountedClock, ServiceState
+from slastream.export.samples import HistogramSample, Labels, Sample, Samples
+
+SLICE_CLOCKS = 2048
+"""Clocks added up before the loop gets a turn: 2 ms."""
+NEVER = Instant(2**62)
+
+Key = tuple[str, str, str]
+"""(service, agreement, promise)."""
+_BOUNDS = catalogue.DURATION.buckets_us
+
+
+@dataclass(slots=True)
+class ClockCounts:
+    """The clocks of one key and priority."""
+
+    running: int = 0
+    paused: int = 0
+    breached: int = 0
+    at_risk: int = 0
+    verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(catalogue.VERDICT_WORDS, 0))
+    next_due: int = NEVER
+    oldest_open: int = NEVER
+    stopped: list[int] = field(default_factory=lambda: [0] * (len(_BOUNDS) + 1))
+    stopped_us: int = 0
+
+
+class TallyReading(NamedTuple):
+    """The running period of a tally."""
+
+    key: Key
+    agreement: Agreement
+    shares: tuple[tuple[str, int, int], ...]
+    """(basis, met, total)"""
+
+
+class Floors:
+    """Counters made from state may not fall in the eyes of a reader, though a reopened ticket leaves its verdict."""
+
+    def __init__(self) -> None:
+        self._shown: dict[tuple[str, Labels], tuple[float, ...]] = {}
+
+    def raise_to(self, name: str, labels: Labels, values: Sequence[float]) -> tuple[float, ...]:
+        """The values, or those shown before where they were higher."""
+        before = self._shown.get((name, labels))
+        now = tuple(values) if before is None else tuple(map(max, values, before))
+        self._shown[name, labels] = now
+        return now
+
+
+class TicketGauges:
+    """One snapshot of the restored partitions of stage 2."""
+
+    def __init__(self) -> None:
+        self._clocks: list[list[CountedClock]] = []
+        self._tallies: list[TallyReading] = []
+        self._counts: dict[tuple[str, str, str, str | None], ClockCounts] = {}
+
+    def read(self, state: ServiceState) -> None:
+        """Take what a partition has now."""
+        self._clocks.append(list(state.clocks.values()))
+        for key, tally in state.tallies.items():
+            start = tally.calendar_periods.of(max(tally.now, state.time))[0]
+            counts = tally.periods.get(start)
+            shares = tuple((basis, *(counts.of(basis) if counts else (0, 0))) for basis in catalogue.BASES)
+            self._tallies.append(TallyReading(key, tally.agreement, shares))
+
+    async def add_up(self) -> None:
+        """Add the clocks up, slice by slice."""
+        for clocks in self._clocks:
+            for start in range(0, len(clocks), SLICE_CLOCKS):
+                add_clocks(self._counts, clocks[start : start + SLICE_CLOCKS])
+                await asyncio.sleep(0)
+        self._clocks.clear()
+        known = {each.key for each in self._tallies}
+        self._counts = {group: counts for group, counts in self._counts.items() if group[:3] in known}
+
+    def samples(self, policy: Policy, floors: Floors) -> Samples:
+        """The samples of all metrics of tickets."""
+        return {
+            catalogue.CLOCKS.name: list(self._open_clocks()),
+            catalogue.VERDICTS.name: list(self._verdicts(floors)),
+            catalogue.NEXT_DUE.name: self._earliest([(group[:3], c.next_due) for group, c in self._counts.items()]),
+            catalogue.OLDEST_OPEN.name: self._earliest([(group[:3], c.oldest_open) for group, c in self._counts.items()]),
+            catalogue.DURATION.name: list(self._durations(floors)),
+            **self._compliance(),
+            **_agreements(self._tallies, policy),
+        }  # fmt: skip
+
+    def _open_clocks(self) -> Iterator[Sample]:
+        for (*parts, priority), counts in self._counts.items():
+            numbers = (counts.running, counts.paused, counts.breached, counts.at_risk)
+            for status, number in zip(catalogue.OPEN_STATUSES, numbers, strict=True):
+                yield (*parts, priority or "", status), number
+
+    def _verdicts(self, floors: Floors) -> Iterator[Sample]:
+        for (*parts, priority), counts in self._counts.items():
+            for verdict, number in counts.verdicts.items():
+                labels = (*parts, priority or "", verdict)
+                yield labels, floors.raise_to(catalogue.VERDICTS.name, labels, (number,))[0]
+
+    def _earliest(self, instants: Iterable[tuple[Key, int]]) -> list[Sample]:
+        found: dict[Key, int] = {}
+        for key, at in instants:
+            found[key] = min(at, found.get(key, NEVER))
+        return [(key, at / SECOND) for key, at in found.items() if at != NEVER]
+
+    def _durations(self, floors: Floors) -> Iterator[HistogramSample]:
+        merged: dict[Labels, tuple[list[int], int]] = {}
+        for (service, _, promise, priority), counts in self._counts.items():
+            labels = (service, promise, priority or "")
+            buckets, total_us = merged.get(labels, ([0] * len(counts.stopped), 0))
+            merged[labels] = list(map(int.__add__, buckets, counts.stopped)), total_us + counts.stopped_us
+        for labels, (buckets, total_us) in merged.items():
+            cumulative = [sum(buckets[: end + 1]) for end in range(len(buckets))]
+            *shown, total = floors.raise_to(catalogue.DURATION.name, labels, [*cumulative, total_us])
+            yield labels, _BOUNDS, shown, total / SECOND
+
+    def _compliance(self) -> Samples:
+        met: list[Sample] = []
+        total: list[Sample] = []
+        ratio: list[Sample] = []
+        objective: list[Sample] = []
+        budget: list[Sample] = []
+        for key, agreement, shares in self._tallies:
+            goal = agreement.objective
+            labels = (*key, goal.period)
+            if goal.target is not None:
+                objective.append((labels, float(goal.target)))
+            for basis, kept, counted in shares:
+                met.append(((*labels, basis), kept))
+                total.append(((*labels, basis), counted))
+                if basis == goal.basis and counted:
+                    ratio.append((labels, kept / counted))
+                    if goal.target is not None and goal.target < 1:
+                        allowed = (1 - goal.target) * counted
+                        budget.append((labels, float(budget_remaining(goal.target, kept, counted) / allowed)))
+        return {
+            catalogue.COMPLIANCE_MET.name: met,
+            catalogue.COMPLIANCE_TOTAL.name: total,
+            catalogue.COMPLIANCE_RATIO.name: ratio,
+            catalogue.OBJECTIVE_RATIO.name: objective,
+            catalogue.BUDGET_RATIO.name: budget,
+        }
+
+
+def add_clocks(groups: dict[tuple[str, str, str, str | None], ClockCounts], clocks: Iterable[CountedClock]) -> None:
+    """The hot loop: 0.9 µs a clock, so that 50,000 take 45 ms."""
+    for clock in clocks:
+        status, started_at, due_at, stopped_at, priority = clock.contribution
+        group = (clock.service, clock.agreement, clock.promise, priority)
+        counts = groups.get(group)
+        if counts is None:
+            counts = groups[group] = ClockCounts()
+        if status in counts.verdicts:
+            counts.verdicts[status] += 1
+        if stopped_at is not None:
+            if status != "cancelled":
+                elapsed_us = clock.elapsed_us
+                counts.stopped[bisect_left(_BOUNDS, elapsed_us)] += 1
+                counts.stopped_us += elapsed_us
+            continue
+        if started_at < counts.oldest_open:
+            counts.oldest_open = started_at
+        if status == "breached":
+            counts.breached += 1
+            continue
+        if due_at is not None and due_at < counts.next_due:
+            counts.next_due = due_at
+        if clock.is_at_risk:
+            counts.at_risk += 1
+        elif status == "paused":
+            counts.paused += 1
+        else:
+            counts.running += 1
+
+
+def _agreements(tallies: Iterable[TallyReading], policy: Policy) -> Samples:
+    """Who stands behind what, and what it costs so far."""
+    infos: dict[Labels, None] = {}
+    exposure: dict[Labels, float] = {}
+    for (service_name, _, _), agreement, shares in tallies:
+        service = policy.services.get(service_name)
+        customer = agreement.customer or (service.customer if service else None) or ""
+        provider, team = (service.provider or "", service.team or "") if service else ("", "")
+        infos[service_name, agreement.name, agreement.kind, customer, provider, team] = None
+        if agreement.credits is not None:
+            labels = customer, agreement.name, agreement.credits.currency
+            kept, counted = next((m, t) for basis, m, t in shares if basis == agreement.objective.basis)
+            exposure[labels] = exposure.get(labels, 0.0) + float(credit_amount(agreement.credits, kept, counted))
+    return {
+        catalogue.INFO.name: [(labels, 1) for labels in infos],
+        catalogue.CREDIT_EXPOSURE.name: list(exposure.items()),
+    }
