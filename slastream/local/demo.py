@@ -261,6 +261,8 @@ def _verdict_line(before: Json | None, clock: Json) -> Text | None:
     status, promise = clock["status"], clock["promise"]
     if before is not None and before["status"] == status and before["due_at"] == clock["due_at"]:
         return None
+    if status == "running" and _instant(clock["due_at"]) <= _instant(clock["as_of"]):
+        return None  # a new target that has passed already: the fact that follows says so
     match status:
         case "running":
             text = f"RUNNING  {promise}, now due {_clock_time(clock['due_at'])}"
@@ -283,7 +285,11 @@ def _line(at: str, ticket_id: str, service: str | None, priority: str | None, te
 
 
 def _clock_time(at: str) -> str:
-    return datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S")
+    return _instant(at).astimezone().strftime("%H:%M:%S")
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 async def _refuse_tickets_of_others(address: str) -> None:

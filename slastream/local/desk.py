@@ -35,10 +35,10 @@ class _Mood(NamedTuple):
 
 
 _QUIET = _Mood(14.0, 4.0, 1.0, 0.1)
-_STORM = _Mood(24.0, 1.3, 2.2, 0.45)
-_RECOVERY = _Mood(22.0, 4.0, 0.8, 0.05)
+_STORM = _Mood(22.0, 1.4, 1.6, 0.3)
+_RECOVERY = _Mood(24.0, 3.0, 0.7, 0.05)
 _FIRST_ANSWER = {"P1": 3.0, "P2": 5.0, "P3": 8.0}
-_WORK = {"P1": 6.0, "P2": 12.0, "P3": 20.0}
+_WORK = {"P1": 5.0, "P2": 10.0, "P3": 18.0}
 
 
 class _Ticket:
