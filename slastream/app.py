@@ -193,6 +193,7 @@ def make_stages(policy: Policy) -> tuple["Stage", "Stage"]:
 
 def work(options: WorkerOptions) -> None:
     """Runs a worker until SIGTERM. Raises PolicyError and DeliveryError."""
+    from slastream.export.collector import Collector
     from slastream.export.server import parse_listen, start_metrics_server
     from slastream.stream.worker import WorkerSettings, run_worker
 
@@ -209,6 +210,6 @@ def work(options: WorkerOptions) -> None:
     )
 
     async def serve(runtime: "Runtime") -> None:
-        await start_metrics_server(runtime, options.metrics)
+        await start_metrics_server(Collector(policy, lambda: runtime.owned.values()), options.metrics, runtime)
 
     run_worker(settings, make_stages(policy), on_start=serve)
