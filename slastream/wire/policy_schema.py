@@ -1,0 +1,205 @@
+"""The JSON Schema of the policy file (draft 2020-12), so that editors complete it. The loader is what judges."""
+
+from typing import Any
+
+from slastream.core.events import STATES
+from slastream.core.policies import CLOCK_METRICS, PERIODS, ROLLING_WINDOWS, SERVICE_METRICS
+from slastream.wire.policy_file import (
+    AGREEMENT_KEYS,
+    CALENDAR_KEYS,
+    CLOCK_KEYS,
+    CONDITIONS,
+    CREDIT_KEYS,
+    OBJECTIVE_KEYS,
+    SERVICE_KEYS,
+    SERVICE_PROMISE_KEYS,
+    TOP_KEYS,
+    VERSION_KEYS,
+)
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string", "minLength": 1}
+NAMES: Schema = {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
+DURATION: Schema = {"type": "string", "description": "90s, 15m, 4h; settings also 90d", "examples": ["15m"]}
+TARGET: Schema = {
+    "type": "string",
+    "description": "Open time or days: 4h, 2 business_days, 5 calendar_days, end of business_day + 1, next business_day 16:00",
+    "examples": ["4h", "2 business_days"],
+}
+SHARE: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$", "description": "In percent, like 99.5%"}
+MONEY: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s+[A-Z]{3}$", "description": "Like 10000 EUR"}
+DATE: Schema = {"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+PERIODS_OF_DAY: Schema = {
+    "anyOf": [{"const": "closed"}, TEXT, {"type": "array", "items": TEXT}],
+    "description": "Periods like 08:00-12:00, past midnight 22:00-30:00; or closed",
+}
+CONDITION: Schema = {
+    "type": "object",
+    "description": "A condition over the ticket and the event, like {status: [pending]}",
+}
+
+
+def policy_schema() -> Schema:
+    """The schema of a whole file. Its keys are the loader's, which a test proves."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "slastream policy",
+        "description": "Calendars, services and agreements with their promises.",
+        **_object(
+            TOP_KEYS,
+            {
+                "version": {"enum": [1, "1"], "description": "The version of this format"},
+                "timezone": {
+                    **TEXT,
+                    "description": "Default zone of everything below, like Europe/Berlin; left out: UTC",
+                },
+                "match_mode": {
+                    "enum": ["first", "all"],
+                    "description": "Does the first agreement of a kind apply, or every one?",
+                },
+                "lateness": {
+                    "type": "object",
+                    "additionalProperties": DURATION,
+                    "description": "How late events of a source may be",
+                },
+                "retention": {
+                    **DURATION,
+                    "description": "How long a closed ticket can still be corrected; default 90d",
+                },
+                "max_clock_skew": {
+                    **DURATION,
+                    "description": "How far in the future an event may be dated; default 5m",
+                },
+                "calendars": {"type": ["object", "null"], "additionalProperties": _calendar()},
+                "services": {"type": ["object", "null"], "additionalProperties": _service()},
+                "agreements": {"type": ["object", "null"], "additionalProperties": _agreement()},
+            },
+        ),
+        "required": ["version"],
+    }
+
+
+def _object(keys: tuple[str, ...], properties: Schema) -> Schema:
+    if set(keys) != set(properties):
+        raise AssertionError(f"the schema and the loader differ in {set(keys) ^ set(properties)}")
+    return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+
+
+def _calendar() -> Schema:
+    holiday: Schema = {
+        "anyOf": [
+            {**TEXT, "description": "A date, or month-day for every year"},
+            {
+                "type": "object",
+                "properties": {"country": TEXT, "subdivision": TEXT, "ics": TEXT},
+                "additionalProperties": False,
+            },
+        ]
+    }
+    common: Schema = {
+        "hours": {
+            "type": "object",
+            "additionalProperties": PERIODS_OF_DAY,
+            "description": "By weekday: mon, mon-fri, sat,sun",
+        },
+        "holidays": {"type": "array", "items": holiday},
+        "exceptions": {
+            "type": "object",
+            "additionalProperties": PERIODS_OF_DAY,
+            "description": "Other hours by date; they win",
+        },
+    }
+    version = _object(VERSION_KEYS, {"effective_from": DATE, **common})
+    properties = {"timezone": TEXT, **common, "versions": {"type": "array", "items": version}}
+    return {**_object(CALENDAR_KEYS, properties), "required": ["hours"]}
+
+
+def _service() -> Schema:
+    weight: Schema = {"type": "number", "exclusiveMinimum": 0}
+    component: Schema = {"type": ["object", "null"], "properties": {"weight": weight}, "additionalProperties": False}
+    return _object(
+        SERVICE_KEYS,
+        {
+            "customer": TEXT,
+            "provider": TEXT,
+            "team": TEXT,
+            "depends_on": NAMES,
+            "combine": {"type": "string", "pattern": r"^(worst|best|weighted|at_least\s+[0-9]+)$"},
+            "components": {"type": ["object", "null"], "additionalProperties": component},
+            "weight": weight,
+        },
+    )
+
+
+def _agreement() -> Schema:
+    band: Schema = {
+        "type": "object",
+        "properties": {"below": SHARE, "credit": {"anyOf": [SHARE, MONEY]}},
+        "required": ["below", "credit"],
+        "additionalProperties": False,
+    }
+    credits = {
+        **_object(
+            CREDIT_KEYS, {"fee": MONEY, "cap": {"anyOf": [SHARE, MONEY]}, "bands": {"type": "array", "items": band}}
+        ),
+        "required": ["bands"],
+    }
+    objective = _object(
+        OBJECTIVE_KEYS,
+        {"target": SHARE, "period": {"enum": list(PERIODS)}, "basis": {"enum": ["completed", "due", "started"]}},
+    )
+    properties: Schema = {
+        "kind": {"enum": ["sla", "ola", "uc"], "description": "With a customer, inside the house, with a supplier"},
+        "customer": TEXT,
+        "rank": {"type": "integer", "description": "The smallest is asked first"},
+        "match": CONDITION,
+        "calendar": {**TEXT, "description": "Default 24x7"},
+        "objective": objective,
+        "promises": {"type": "object", "additionalProperties": {"anyOf": [_clock(), _service_promise()]}},
+        "credits": credits,
+        "effective_from": DATE,
+        "supports": NAMES,
+    }
+    return {**_object(AGREEMENT_KEYS, properties), "required": ["kind", "promises"]}
+
+
+def _clock() -> Schema:
+    rule: Schema = {
+        "type": "object",
+        "properties": {"when": CONDITION, "within": TARGET, "calendar": TEXT},
+        "required": ["within"],
+        "additionalProperties": False,
+    }
+    properties: Schema = {
+        "metric": {"enum": list(CLOCK_METRICS)},
+        "calendar": TEXT,
+        "within": {"anyOf": [TARGET, {"type": "object", "additionalProperties": TARGET}]},
+        "targets": {"type": "array", "items": rule, "minItems": 1},
+        "warn_at": NAMES,
+        "on_change": {"enum": ["retroactive", "carry", "restart", "reassess"]},
+        "on_reopen": {"enum": ["resume", "new_cycle", "ignore"]},
+        "reopen_window": TARGET,
+        **dict.fromkeys(CONDITIONS, CONDITION),
+    }
+    return {**_object(CLOCK_KEYS, properties), "required": ["metric"]}
+
+
+def _service_promise() -> Schema:
+    properties: Schema = {
+        "metric": {"enum": list(SERVICE_METRICS)},
+        "calendar": TEXT,
+        "target": SHARE,
+        "window": {"enum": [*PERIODS, *ROLLING_WINDOWS]},
+        "threshold": DURATION,
+        "count": {
+            "type": "object",
+            "properties": {state: {"enum": ["good", "bad", "excluded", "unknown"]} for state in STATES},
+            "additionalProperties": False,
+        },
+        "min_coverage": {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, SHARE]},
+        "before_first_news": {"enum": ["excluded", "unknown"]},
+        "min_outage": DURATION,
+        "alerts": {"enum": ["burn_rate"]},
+    }
+    return {**_object(SERVICE_PROMISE_KEYS, properties), "required": ["metric", "target", "window"]}
