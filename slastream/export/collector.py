@@ -25,7 +25,9 @@ class Collector(PrometheusCollector):
     partitions between two records; `collect` (by way of `registry`) may run in any thread.
     """
 
-    def __init__(self, policy: Policy, partitions: Callable[[], Iterable[Owned]]) -> None:
+    def __init__(
+        self, policy: Policy, partitions: Callable[[], Iterable[Owned]], snapshot_seconds: float = SNAPSHOT_SECONDS
+    ) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
         self._policy = policy
@@ -33,7 +35,8 @@ class Collector(PrometheusCollector):
         self._pipeline = Pipeline()
         self._floors = Floors()
         self._samples: Samples = {}
-        self._refreshed_at = -SNAPSHOT_SECONDS
+        self._snapshot_seconds = snapshot_seconds
+        self._refreshed_at = -snapshot_seconds
         self._lock = asyncio.Lock()
 
     def describe(self) -> list[Family]:
@@ -45,9 +48,9 @@ class Collector(PrometheusCollector):
         self._pipeline.drain(self._partitions())
 
     async def refresh(self) -> None:
-        """Make the snapshot anew, unless it is younger than SNAPSHOT_SECONDS."""
+        """Make the snapshot anew, unless it is younger than `snapshot_seconds`."""
         async with self._lock:
-            if time.monotonic() - self._refreshed_at >= SNAPSHOT_SECONDS:
+            if time.monotonic() - self._refreshed_at >= self._snapshot_seconds:
                 self._samples = await self._snapshot()
                 self._refreshed_at = time.monotonic()
 

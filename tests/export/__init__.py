@@ -1,0 +1,1 @@
+"""Tests of the metrics, and the scenario that those of Grafana use as well."""

@@ -1,0 +1,312 @@
+"""What the collector says of partitions into which real records were fed (the picture is in `scenario`)."""
+
+import asyncio
+import itertools
+from collections.abc import Iterable
+
+import orjson
+import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from export.scenario import POLICY, Desk, desk_at, own, policy_of
+from slastream.core.units import HOUR, SECOND, Instant, format_instant, parse_instant
+from slastream.export import catalogue
+from slastream.export.collector import Collector
+from slastream.stream.runtime import State
+
+NOW = parse_instant("2026-05-20T12:00:00Z")
+RESOLUTION = {"service": "mail", "agreement": "gold", "promise": "resolution"}
+RESPONSE = RESOLUTION | {"promise": "response"}
+WINDOW = {"window": "month"}
+TICKETS = {"topic": "sla.tickets"}
+
+
+class Shown:
+    """The samples of one snapshot."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self.families = list(families)
+        self.values = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in self.families
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The value of exactly this series; None without it."""
+        return self.values.get((name, frozenset(labels.items())))
+
+    def names(self) -> set[str]:
+        return {family.name for family in self.families if family.samples}
+
+
+def collector_of(desk: Desk) -> Collector:
+    """One that makes every snapshot anew."""
+    return Collector(desk.policy, desk.runtime.owned.values, snapshot_seconds=0.0)
+
+
+def shown(desk: Desk) -> Shown:
+    return asyncio.run(snapshot(collector_of(desk)))
+
+
+async def snapshot(collector: Collector) -> Shown:
+    await collector.refresh()
+    return Shown(collector.collect())
+
+
+def test_open_clocks_are_counted_by_what_they_do() -> None:
+    found = shown(desk_at(NOW))
+    web = {"service": "web", "agreement": "gold", "promise": "resolution"}
+    assert found.value("sla_clocks", **RESOLUTION, priority="P1", status="breached") == 1
+    assert found.value("sla_clocks", **RESOLUTION, priority="P1", status="at_risk") == 1
+    assert found.value("sla_clocks", **RESOLUTION, priority="P1", status="running") == 0
+    assert found.value("sla_clocks", **web, priority="P2", status="paused") == 1
+    assert found.value("sla_clocks", **web, priority="", status="running") == 1
+
+
+def test_verdicts_are_counted_once_each() -> None:
+    found = shown(desk_at(NOW))
+    assert found.value("sla_verdicts_total", **RESPONSE, priority="P1", verdict="met") == 2
+    assert found.value("sla_verdicts_total", **RESPONSE, priority="P1", verdict="breached") == 1
+    assert found.value("sla_verdicts_total", **RESPONSE, priority="P3", verdict="cancelled") == 1
+
+
+def test_what_is_next_and_what_is_oldest() -> None:
+    found = shown(desk_at(NOW))
+    next_due = found.value("sla_next_due_timestamp_seconds", **RESOLUTION)
+    oldest = found.value("sla_oldest_open_timestamp_seconds", **RESOLUTION)
+    assert next_due == (NOW + 1.5 * HOUR) / SECOND, "of OPS-4: breached ones are late already"
+    assert oldest == (NOW - 6 * HOUR) / SECOND
+    assert found.value("sla_next_due_timestamp_seconds", **RESPONSE) is None, "nothing is due there any more"
+
+
+def test_shares_of_the_running_period_have_their_counts_by_every_basis() -> None:
+    found = shown(desk_at(NOW))
+    counts = {
+        basis: (
+            found.value("sla_compliance_met", **RESPONSE, **WINDOW, basis=basis),
+            found.value("sla_compliance_total", **RESPONSE, **WINDOW, basis=basis),
+        )
+        for basis in catalogue.BASES
+    }
+    assert counts == {"completed": (2, 2), "due": (2, 3), "started": (2, 3)}
+    assert found.value("sla_compliance_ratio", **RESPONSE, **WINDOW) == pytest.approx(2 / 3)
+    assert found.value("sla_objective_ratio", **RESPONSE, **WINDOW) == 0.75
+
+
+def test_the_budget_is_a_share_of_what_the_objective_allows() -> None:
+    found = shown(desk_at(NOW))  # of 3, a quarter may fail, one has: 1 - 1 / 0.75
+    assert found.value("sla_budget_remaining_ratio", **RESPONSE, **WINDOW) == pytest.approx(-1 / 3)
+
+
+def test_nothing_that_counts_gives_no_ratio_and_no_objective_no_budget() -> None:
+    found = shown(desk_at(NOW))
+    web = {"service": "web", "agreement": "gold", "promise": "response"}
+    assert found.value("sla_compliance_total", **web, **WINDOW, basis="due") == 0
+    assert found.value("sla_compliance_ratio", **web, **WINDOW) is None
+    assert found.value("sla_budget_remaining_ratio", **web, **WINDOW) is None
+    assert found.value("sla_objective_ratio", service="mail", agreement="desk", promise="handling", **WINDOW) is None
+
+
+def test_a_period_that_has_just_begun_shows_no_counts_of_the_last_one() -> None:
+    desk = desk_at(NOW)
+    desk.feed([], parse_instant("2026-06-01T00:00:00Z"))
+    found = shown(desk)
+    assert found.value("sla_compliance_total", **RESPONSE, **WINDOW, basis="due") == 0
+    assert found.value("sla_compliance_ratio", **RESPONSE, **WINDOW) is None
+
+
+def test_durations_fall_into_buckets_that_hold_their_upper_bound() -> None:
+    found = shown(desk_at(NOW))
+    labels = {"service": "mail", "promise": "response", "priority": "P1"}
+    counts = [found.value("sla_duration_seconds_bucket", **labels, le=le) for le in ("300.0", "900.0", "+Inf")]
+    assert counts == [1, 2, 2], "one took exactly 5 minutes, one 10"
+    assert found.value("sla_duration_seconds_sum", **labels) == 900
+    assert found.value("sla_duration_seconds_count", **labels) == 2
+
+
+def test_credits_of_all_promises_and_services_add_up() -> None:
+    found = shown(desk_at(NOW))  # 2/3 is in the band below 75 %, 0/1 in that below 40 %
+    assert found.value("sla_credit_exposure", customer="acme", agreement="gold", currency="EUR") == 500 + 1000
+
+
+def test_who_stands_behind_an_agreement() -> None:
+    labels = {"service": "mail", "customer": "acme", "provider": "hosting-co", "team": "messaging"}
+    found = shown(desk_at(NOW))
+    assert found.value("sla_info", **labels, agreement="gold", kind="sla") == 1
+    assert found.value("sla_info", **labels, agreement="desk", kind="ola") == 1
+
+
+def test_events_rejects_and_late_ones_are_counted_by_topic() -> None:
+    found = shown(desk_at(NOW))
+    assert found.value("slastream_events_total", **TICKETS, source="jira") == 11
+    assert found.value("slastream_events_total", **TICKETS, source="mail-robot") == 1
+    assert found.value("slastream_rejected_total", **TICKETS, reason="not_json") == 1
+    assert found.value("slastream_rejected_total", **TICKETS, reason="future") == 0, "there before the first"
+    assert found.value("slastream_late_events_total", **TICKETS) == 1
+
+
+def test_ages_and_delays_are_taken_over_once() -> None:
+    desk = desk_at(NOW)
+    found = shown(desk)
+    assert found.value("slastream_event_age_seconds_count", **TICKETS) == 12
+    assert found.value("slastream_event_age_seconds_bucket", **TICKETS, le="300.0") == 1
+    assert found.value("slastream_deadline_delay_seconds_count") == 5
+    assert not desk.tickets.ages_us
+    assert not desk.tickets.delays_us
+
+
+def test_an_event_dated_a_little_ahead_has_the_age_nought() -> None:
+    desk = Desk(policy_of())
+    ahead = format_instant(Instant(NOW + SECOND))
+    event = {"ticket_id": "OPS-9", "occurred_at": ahead, "type": "created", "ticket": {"service": "mail"}}
+    desk.feed([orjson.dumps(event)], NOW, tick=False)
+    found = shown(desk)
+    assert found.value("slastream_event_age_seconds_bucket", **TICKETS, le="0.05") == 1
+    assert found.value("slastream_event_age_seconds_sum", **TICKETS) == 0
+
+
+def test_state_of_partitions() -> None:
+    desk = desk_at(NOW)
+    next(iter(desk.owned[0].sources.values())).end = 25
+    found = shown(desk)
+    assert found.value("slastream_partition_owned", **TICKETS, partition="0") == 1
+    assert found.value("slastream_partition_restoring", **TICKETS, partition="0") == 0
+    assert found.value("slastream_lag_records", **TICKETS, partition="0") == 25
+    assert found.value("slastream_partition_time_seconds", **TICKETS, partition="0") == NOW / SECOND
+    assert found.value("slastream_state_keys", table="slastream-tickets-changelog") == 6
+    assert found.value("slastream_state_keys", table="slastream-services-changelog") == 16
+
+
+@pytest.mark.parametrize("state", [State.FENCING, State.RESTORING, State.SEEKING])
+def test_a_partition_that_does_not_run_yet_exports_nothing_of_its_state(state: State) -> None:
+    desk = desk_at(NOW)
+    for each in desk.owned:
+        each.state = state
+    found = shown(desk)
+    assert {name for name in found.names() if name.startswith("sla_")} == set()
+    assert found.value("slastream_partition_owned", **TICKETS, partition="0") == 1
+    assert found.value("slastream_partition_restoring", **TICKETS, partition="0") == 1
+    assert found.value("slastream_lag_records", **TICKETS, partition="0") is None
+    assert found.value("slastream_state_keys", table="slastream-tickets-changelog") is None
+
+
+def test_a_worker_that_owns_nothing_shows_only_what_it_did() -> None:
+    found = shown(Desk(policy_of()))
+    assert not any(name.startswith("sla_") for name in found.names())
+    desk = Desk(policy_of())
+    desk.runtime.owned.clear()
+    assert shown(desk).names() == {"slastream_deadline_delay_seconds", "slastream_series"}
+
+
+def test_counters_of_the_process_go_on_when_a_partition_leaves_and_another_life_of_it_begins() -> None:
+    desk = desk_at(NOW)
+
+    async def scrapes() -> list[float | None]:
+        collector = collector_of(desk)
+        values = [(await snapshot(collector)).value("slastream_events_total", **TICKETS, source="jira")]
+        desk.feed([orjson.dumps(created("OPS-7"))], NOW, tick=False)  # not scraped before the partition leaves
+        leaving = desk.runtime.owned.pop(("tickets", 0))
+        values.append((await snapshot(collector)).value("slastream_events_total", **TICKETS, source="jira"))
+        desk.runtime.owned["tickets", 0] = desk.owned[0] = own(leaving.stage)
+        values.append((await snapshot(collector)).value("slastream_events_total", **TICKETS, source="jira"))
+        desk.feed([orjson.dumps(created("OPS-8"))], NOW, tick=False)
+        values.append((await snapshot(collector)).value("slastream_events_total", **TICKETS, source="jira"))
+        return values
+
+    assert asyncio.run(scrapes()) == [11, 12, 12, 13]
+
+
+def test_a_reopened_ticket_does_not_make_a_counter_fall() -> None:
+    desk = desk_at(NOW)
+
+    async def scrapes() -> list[tuple[float | None, ...]]:
+        collector = collector_of(desk)
+        values: list[tuple[float | None, ...]] = []
+        for status in (None, "open", "resolved"):
+            if status is not None:
+                desk.feed([orjson.dumps(changed("OPS-1", status))], NOW, tick=False)
+            found = await snapshot(collector)
+            values.append(
+                (
+                    found.value("sla_verdicts_total", **RESOLUTION, priority="P1", verdict="met"),
+                    found.value("sla_duration_seconds_count", service="mail", promise="resolution", priority="P1"),
+                    found.value("sla_compliance_met", **RESOLUTION, **WINDOW, basis="completed"),
+                )
+            )
+        return values
+
+    assert asyncio.run(scrapes()) == [(1, 1, 1), (1, 1, 0), (1, 1, 1)]
+
+
+def test_sources_beyond_a_hundred_are_counted_together() -> None:
+    desk = Desk(policy_of())
+    desk.feed([orjson.dumps(created(f"OPS-{n}") | {"source": f"s{n:03}"}) for n in range(150)], NOW, tick=False)
+    found = shown(desk)
+    counts = [value for (name, _), value in found.values.items() if name == "slastream_events_total"]
+    assert len(counts) == catalogue.MAX_SOURCES + 1
+    assert found.value("slastream_events_total", **TICKETS, source="other") == 50
+    assert sum(counts) == 150
+
+
+def test_two_partitions_of_a_stage_add_up_where_they_have_no_number() -> None:
+    desk = desk_at(NOW)
+    desk.runtime.owned["tickets", 1] = second = own(desk.owned[0].stage, 1)
+    second.restore_seconds, second.commits, second.commit_seconds = 2.0, 3, 0.25
+    desk.owned[0].restore_seconds, desk.owned[0].commits, desk.owned[0].commit_seconds = 0.5, 1, 0.5
+    found = shown(desk)
+    table = {"table": "slastream-tickets-changelog"}
+    assert found.value("slastream_restore_seconds", **table) == 2.0, "the longest"
+    assert found.value("slastream_commit_seconds_count", **table) == 4
+    assert found.value("slastream_commit_seconds_sum", **table) == 0.75
+    assert found.value("slastream_partition_owned", **TICKETS, partition="1") == 1
+
+
+def test_clocks_of_a_promise_that_the_policy_no_longer_has_are_not_shown() -> None:
+    desk = desk_at(NOW)
+    later = Desk(policy_of(POLICY.replace("response:", "first-answer:")))
+    state = desk.services
+    later.services.clocks.update(state.clocks)
+    later.services.restored()
+    promises = {dict(labels).get("promise") for _, labels in shown(later).values}
+    assert promises - {None} == {"resolution", "handling"}
+
+
+def test_the_series_are_counted() -> None:
+    found = shown(desk_at(NOW))
+    assert found.value("slastream_series") == len(found.values) - 1
+
+
+def test_every_metric_of_the_catalogue_is_there_with_its_type_labels_and_help() -> None:
+    families = {family.name: family for family in shown(desk_at(NOW)).families}
+    for metric in catalogue.METRICS:
+        family = families[metric.name.removesuffix("_total") if metric.type == "counter" else metric.name]
+        assert (family.type, family.documentation) == (metric.type, metric.help)
+        assert family.samples, metric.name
+        expected = set(metric.labels) | ({"le"} if metric.type == "histogram" else set())
+        assert set().union(*(sample.labels for sample in family.samples)) == expected, metric.name
+        assert set(metric.labels) <= set(catalogue.LABELS)
+    assert len(families) == len(catalogue.METRICS)
+
+
+def test_help_fits_the_text_format() -> None:
+    assert list(text_string_to_metric_families("\n".join(f"# HELP {m.name} {m.help}" for m in catalogue.METRICS)))
+
+
+def created(ticket_id: str) -> dict[str, object]:
+    at = format_instant(Instant(NOW - SECOND))
+    return {
+        "ticket_id": ticket_id, "occurred_at": at, "source": "jira", "type": "created", "ticket": {"service": "mail"},
+    }  # fmt: skip
+
+
+_sequence = itertools.count(1)
+
+
+def changed(ticket_id: str, status: str) -> dict[str, object]:
+    at = format_instant(Instant(NOW - SECOND))
+    return {
+        "ticket_id": ticket_id, "occurred_at": at, "sequence": next(_sequence), "type": "changed",
+        "ticket": {"status": status},
+    }  # fmt: skip
