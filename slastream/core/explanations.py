@@ -13,25 +13,21 @@ from typing import Any, Literal, NamedTuple
 
 from slastream.core.calendars import Calendar, CalendarVersion
 from slastream.core.clocks import Cycle, Reading
-from slastream.core.events import Message, Override, TicketEvent
+from slastream.core.events import Override, TicketEvent
 from slastream.core.facts import BREACHED, MET_LATE, RETRACTED, Fact
-from slastream.core.predicates import (
-    ALWAYS,
-    NEVER,
-    All,
-    AnyOf,
-    Changed,
-    Compare,
-    Equals,
-    Exists,
-    Glob,
-    Not,
-    Predicate,
-)
-from slastream.core.rules import CLOSED, Rule, Rulebook, Selection
-from slastream.core.targets import format_target
+from slastream.core.rules import Rule, Rulebook, Selection
 from slastream.core.tickets import Clock, Ticket
-from slastream.core.units import DAY, EPOCH_ORDINAL, HOUR, MINUTE, SECOND, Duration, Instant, format_instant
+from slastream.core.units import Duration, Instant, format_instant
+from slastream.core.wording import (
+    condition_text,
+    due_text,
+    event_text,
+    target_name,
+    target_text,
+    value_text,
+    wall_clock,
+    zone_of,
+)
 
 StretchReason = Literal["running", "closed_hours", "holiday", "exception", "paused", "stopped"]
 PointReason = Literal[
@@ -248,8 +244,8 @@ def _note_beginning(watch: _Watch, ticket: Ticket, clock: Clock, event: TicketEv
     cycle = watch.cycle
     why = _why_started(ticket, clock, cycle, event, is_first=len(seen) == 1)
     watch.add(cycle.started_at, "started", why, event.event_id)
-    target = _target_text(cycle.rule, cycle.selection, seen[-1].attributes)
-    watch.add(cycle.started_at, "target", target + _due_text(cycle), event.event_id)
+    target = target_text(cycle.rule, cycle.selection, seen[-1].attributes)
+    watch.add(cycle.started_at, "target", target + due_text(cycle), event.event_id)
 
 
 def _why_started(ticket: Ticket, clock: Clock, cycle: Cycle, event: TicketEvent, is_first: bool) -> str:
@@ -262,7 +258,7 @@ def _why_started(ticket: Ticket, clock: Clock, cycle: Cycle, event: TicketEvent,
         if earlier.cancel_reason == "restarted":
             return "started again: another target (on_change: restart)"
         if earlier.cancel_reason is None and rule.reset is not None:
-            return f"reset: {_condition_text(rule, 'reset')}"
+            return f"reset: {condition_text(rule, 'reset')}"
     if cycle.started_at < event.occurred_at:
         return "the agreement began to match: counted from the opening"
     if earlier is not None and earlier.cancel_reason is None and rule.resumes:
@@ -271,14 +267,14 @@ def _why_started(ticket: Ticket, clock: Clock, cycle: Cycle, event: TicketEvent,
         return f"started anew after cycle {earlier.number}: the reopen_window was over, or the target another"
     if rule.start is None:
         return "the agreement matches from here on"
-    return f"start: {_condition_text(rule, 'start')}"
+    return f"start: {condition_text(rule, 'start')}"
 
 
 def _note_changes(watch: _Watch, event: TicketEvent) -> None:
     cycle, at, rule = watch.cycle, event.occurred_at, watch.cycle.rule
     if watch.stopped_at is not None and cycle.stopped_at is None:
         watch.gaps.append((watch.stopped_at, at, event.event_id))
-        watch.add(at, "reopened", f"{_event_text(event)}; the time since the stop is a pause", event.event_id)
+        watch.add(at, "reopened", f"{event_text(event)}; the time since the stop is a pause", event.event_id)
     if cycle.carried_at is None:
         watch.frozen.clear()
     elif cycle.carried_at != watch.carried_at:
@@ -289,15 +285,15 @@ def _note_changes(watch: _Watch, event: TicketEvent) -> None:
     if cycle.selection != watch.selection:
         how = "from the original start" if cycle.carried_at is None else "the time used stays"
         watch.selection = cycle.selection
-        text = f"{_target_name(cycle.selection)} ({_event_text(event)}; on_change: {rule.on_change}, {how})"
-        watch.add(at, "target", f"now {text}{_due_text(cycle)}", event.event_id)
+        text = f"{target_name(cycle.selection)} ({event_text(event)}; on_change: {rule.on_change}, {how})"
+        watch.add(at, "target", f"now {text}{due_text(cycle)}", event.event_id)
 
 
 def _note_override(watch: _Watch, override: Override, event: TicketEvent) -> None:
     cycle = watch.cycle
     if watch.stopped_at is not None:
         return
-    text = "taken back" if override.due_at is None else f"due {wall_clock(_zone_of(cycle), override.due_at)}"
+    text = "taken back" if override.due_at is None else f"due {wall_clock(zone_of(cycle), override.due_at)}"
     text += f", by {override.by or 'nobody named'}: {override.reason or 'no reason given'}"
     if cycle.override != (None if override.due_at is None else override):
         text += "; no effect"
@@ -308,11 +304,11 @@ def _note_end(watch: _Watch, at: Instant, event: TicketEvent) -> None:
     cycle, rule = watch.cycle, watch.cycle.rule
     if cycle.cancel_reason is not None:
         rest = "; it stays breached" if not cycle.is_cancelled else ""
-        said = _event_text(event)
+        said = event_text(event)
         text = cycle.cancel_reason if said == cycle.cancel_reason else f"{cycle.cancel_reason}: {said}"
         watch.add(at, "cancelled", text + rest, event.event_id)
     else:
-        text = f"{cycle.status()}: {_event_text(event)} ({_condition_text(rule, 'stop')})"
+        text = f"{cycle.status()}: {event_text(event)} ({condition_text(rule, 'stop')})"
         watch.add(at, "stopped", text, event.event_id)
 
 
@@ -433,152 +429,10 @@ def _why_paused(rule: Rule, seen: list[_Seen], at: Instant) -> tuple[str, str]:
         first -= 1
     while first > 0 and values[first - 1] == values[-1] and known[first - 1].event.occurred_at == at:
         first -= 1
-    condition = _condition_text(rule, "pause")
+    condition = condition_text(rule, "pause")
     text = values[-1] or condition
     return f"pause: {text}" + ("" if text == condition else f" ({condition})"), known[first].event.event_id
 
 
 def _values(attributes: dict[str, Any], names: list[str]) -> str:
-    return ", ".join(f"{name} is {_value_text(attributes.get(name))}" for name in names)
-
-
-# ---- words -----------------------------------------------------------------------------------------------------------
-
-
-def _target_name(selection: Selection) -> str:
-    return f"{format_target(selection.within)} on {selection.calendar.name}"
-
-
-def _target_text(rule: Rule, selection: Selection, attributes: dict[str, Any]) -> str:
-    """The target, and which entry gave it."""
-    name, entries = _target_name(selection), rule.promise.targets
-    if len(entries) == 1 and entries[0].when is None:
-        return name
-    for number, (entry, (when, one)) in enumerate(zip(entries, rule.selections, strict=True), 1):
-        if one == selection and (when is None or when(attributes, None, ())):
-            text = "for all others" if entry.when is None or entry.when == ALWAYS else predicate_text(entry.when)
-            return f"{name} (entry {number} of {len(entries)}: {text})"
-    return name
-
-
-def _due_text(cycle: Cycle) -> str:
-    due_at = cycle.due_at if cycle.is_open else None
-    return "" if due_at is None else f"; due {wall_clock(_zone_of(cycle), due_at)}"
-
-
-def _zone_of(cycle: Cycle) -> Calendar:
-    return cycle.rule.promise.calendar
-
-
-def wall_clock(calendar: Calendar, at: Instant) -> str:
-    """`Fri 2026-03-06 13:00 +01:00` in the calendar's zone, with seconds and their fraction where there are any."""
-    day, us = calendar.local(at)
-    offset = (day.toordinal() - EPOCH_ORDINAL) * DAY + us - at
-    sign, ahead = "+" if offset >= 0 else "-", abs(offset)
-    rest = us % MINUTE
-    clock = f"{us // HOUR:02}:{us % HOUR // MINUTE:02}"
-    if rest:
-        clock += f":{rest // SECOND:02}" + (f".{rest % SECOND:06}".rstrip("0") if rest % SECOND else "")
-    return f"{_WEEKDAYS[day.weekday()]} {day} {clock} {sign}{ahead // HOUR:02}:{ahead % HOUR // MINUTE:02}"
-
-
-_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-
-
-def _event_text(event: TicketEvent) -> str:
-    """What an event says, in a few words."""
-    said = [] if event.type in ("changed", "message", "override") else [event.type]
-    said += [f"{name} {_value_text(event.attributes[name])}" for name in _TOLD if name in event.attributes]
-    if event.message is not None:
-        said.append(_message_text(event.message))
-    if event.override is not None:
-        said.append("override")
-    rest = [name for name in event.attributes if name not in _TOLD]
-    if not said:
-        said = [f"{name} {_value_text(event.attributes[name])}" for name in rest[:3]]
-    return ", ".join(said) or event.type
-
-
-def _message_text(message: Message) -> str:
-    automatic = "automatic " if message.is_automatic else ""
-    return f"{automatic}{'public' if message.is_public else 'internal'} message of {message.author.replace('_', ' ')}"
-
-
-_TOLD = ("status", "priority", "group", "assignee", "service", "customer", "type")
-
-
-def _value_text(value: Any) -> str:
-    if value is None:
-        return "not set"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(str, value)) + "]"
-    return str(value)
-
-
-def _condition_text(rule: Rule, name: Literal["start", "stop", "reset", "cancel", "pause", "resume"]) -> str:
-    own: Predicate | None = getattr(rule.promise, name)
-    return predicate_text(own) if own is not None else _OWN_CONDITIONS[name].get(rule.promise.metric, name)
-
-
-_CLOSING = f"status is {' or '.join(sorted(CLOSED, reverse=True))}"
-_OWN_CONDITIONS: dict[str, dict[str, str]] = {
-    "start": {
-        "next_response": "a message of the requester after an answer",
-        "periodic_update": "an answer of an agent",
-        "ownership": "a group holds the open ticket",
-    },
-    "stop": {
-        "first_response": f"a public answer of an agent, or {_CLOSING}",
-        "next_response": f"a public answer of an agent, or {_CLOSING}",
-        "periodic_update": _CLOSING,
-        "assignment": f"an assignee, or {_CLOSING}",
-        "resolution": _CLOSING,
-        "closure": "status is closed",
-        "requester_wait": _CLOSING,
-        "agent_work": _CLOSING,
-        "ownership": f"no group holds it, or {_CLOSING}",
-    },
-    "reset": {"periodic_update": "an answer of an agent", "ownership": "another group"},
-    "pause": {
-        "resolution": "status is pending",
-        "requester_wait": "status is pending",
-        "agent_work": "status is pending or hold",
-    },
-    "cancel": {},
-    "resume": {},
-}
-_OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-
-
-def predicate_text(predicate: Predicate) -> str:
-    """A condition as people say it: `status is hold and not priority is P1`."""
-    if predicate == ALWAYS:
-        return "always"
-    if predicate == NEVER:
-        return "never"
-    match predicate:
-        case Equals(name=name, values=values):
-            return f"{name} is {' or '.join(sorted(map(_scalar_text, values)))}"
-        case Glob(name=name, pattern=pattern):
-            return f"{name} matches {pattern}"
-        case Compare(name=name, operator=operator, number=number):
-            return f"{name} {_OPERATORS[operator]} {number}"
-        case Exists(name=name, expected=expected):
-            return f"{name} is {'set' if expected else 'not set'}"
-        case Changed(names=names):
-            return f"{' or '.join(sorted(names))} changed"
-        case Not(part=part):
-            return f"not {_inner_text(part)}"
-        case All(parts=parts):
-            return " and ".join(map(_inner_text, parts))
-        case AnyOf(parts=parts):
-            return " or ".join(map(_inner_text, parts))
-
-
-def _inner_text(part: Predicate) -> str:
-    text = predicate_text(part)
-    return f"({text})" if isinstance(part, All | AnyOf) and len(part.parts) > 1 else text
-
-
-def _scalar_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return ", ".join(f"{name} is {value_text(attributes.get(name))}" for name in names)

@@ -12,7 +12,7 @@ import orjson
 
 from slastream.core.calendars import Calendar
 from slastream.core.events import Tick, TicketEvent
-from slastream.core.explanations import Absence, Point, Story, Stretch, explain, wall_clock
+from slastream.core.explanations import Absence, Point, Story, Stretch, explain
 from slastream.core.histories import in_order
 from slastream.core.policies import Policy
 from slastream.core.rules import Rulebook
@@ -24,6 +24,7 @@ from slastream.core.units import (
     seconds,
     seconds_text,
 )
+from slastream.core.wording import wall_clock
 from slastream.errors import EventError, PolicyError
 from slastream.wire.events import canonical, decode_event
 

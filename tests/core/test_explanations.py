@@ -8,7 +8,7 @@ import pytest
 
 from slastream.core.calendars import Calendar, CalendarVersion
 from slastream.core.events import TicketEvent
-from slastream.core.explanations import Story, Stretch, explain, predicate_text, wall_clock, why_closed
+from slastream.core.explanations import Story, Stretch, explain, why_closed
 from slastream.core.predicates import (
     ALWAYS,
     NEVER,
@@ -24,6 +24,7 @@ from slastream.core.predicates import (
 )
 from slastream.core.rules import Rulebook
 from slastream.core.units import HOUR, format_instant, parse_instant
+from slastream.core.wording import predicate_text, wall_clock
 from slastream.wire.events import decode_event
 from slastream.wire.policy_file import load_policy
 
