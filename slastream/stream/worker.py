@@ -169,6 +169,10 @@ class _Worker:
 
     async def _wait_for_broker(self) -> bool:
         """Try until a broker answers; False when the worker is to stop before."""
+        with _silenced("aiokafka"):
+            return await self._try_until_it_answers()
+
+    async def _try_until_it_answers(self) -> bool:
         said_at = -10.0
         while not self._stop.is_set():
             try:
@@ -307,7 +311,8 @@ async def check_stage_topics(settings: WorkerSettings, stages: Sequence[Stage]) 
         found = {each["topic"]: len(each["partitions"]) for each in await client.describe_topics()}
     finally:
         await client.close()
-    problems = []
+    problems: list[str] = []
+    wrong: list[str] = []
     for stage in stages:
         topics = (*stage.sources, stage.table)
         missing = [topic for topic in topics if not found.get(topic)]
@@ -317,9 +322,24 @@ async def check_stage_topics(settings: WorkerSettings, stages: Sequence[Stage]) 
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{topic} {count}" for topic, count in counts.items())
             problems.append(f"topics of stage {stage.name} have different partition counts ({listed})")
+            wrong += [topic for topic, count in counts.items() if count != counts[next(iter(counts))]]
     if problems:
-        remedy = f"slastream topics create --broker {settings.broker} --partitions {max(found.values(), default=8)}"
-        raise DeliveryError(f"{'; '.join(problems)}; topics that are missing are created by: {remedy}")
+        create = f"slastream topics create --broker {settings.broker} --partitions {max(found.values(), default=8)}"
+        deletes = [f"kafka-topics.sh --bootstrap-server {settings.broker} --delete --topic {topic}" for topic in wrong]
+        lost = " (the records of what is deleted are lost)" if wrong else ""
+        raise DeliveryError(f"{'; '.join(problems)}; mend it with: {' && '.join([*deletes, create])}{lost}")
+
+
+@contextlib.contextmanager
+def _silenced(name: str) -> Iterator[None]:
+    """Without the lines of a client that says itself what we say."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 async def _call(function: OnRuntime | None, runtime: Runtime) -> None:

@@ -68,7 +68,6 @@ def test_the_topics_command_says_in_one_line_that_there_is_no_broker() -> None:
     assert NOWHERE in done.stderr
 
 
-@pytest.mark.xfail(reason="aiokafka's logger adds a line of its own before the worker quietens it")
 def test_a_worker_without_a_broker_says_so_in_one_line(policy: Path, tmp_path: Path) -> None:
     with Worker(NOWHERE, policy, tmp_path / "worker.log") as worker:
         wait_until(lambda: f"no broker answers at {NOWHERE}" in worker.log, 30, "it says so")
@@ -94,7 +93,6 @@ def test_a_worker_without_a_broker_keeps_trying_and_works_when_it_comes(policy: 
             worker.terminate()
 
 
-@pytest.mark.xfail(reason="the command that the worker gives creates only what is missing")
 def test_a_worker_that_refuses_partition_counts_says_what_mends_them(policy: Path, tmp_path: Path) -> None:
     refusal, broker = refused_partition_counts(policy, tmp_path)
     assert f"--delete --topic {TABLE}" in refusal, f"creating what is there already mends nothing: {refusal}"

@@ -85,7 +85,7 @@ def _periods(found: list[CalendarVersion], day: date) -> tuple[Period, ...]:
 
 def _open_minutes(name: str, change: date, found: list[CalendarVersion]) -> list[bool]:
     """Whether each minute is open. A period is from the first minute at which the wall shows its opening or more, to the
-    last at which it shows less than its closing."""
+    last before it shows its closing (of two times the second), or where it never shows that, less than it."""
     walls = _walls(name, change)
     is_open = [False] * len(walls)
     for n in range(-9, 10):
@@ -96,7 +96,8 @@ def _open_minutes(name: str, change: date, found: list[CalendarVersion]) -> list
             low = max(0, (n + 10) * 1440 - 2 * 1440 + start // MINUTE)
             near = range(low, min(len(walls), low + 4 * 1440 + (end - start) // MINUTE))
             first = next((i for i in near if walls[i] >= opening), None)
-            last = next((i for i in reversed(near) if walls[i] < closing), None)
+            twice = [i for i in near if walls[i] == closing]
+            last = twice[-1] - 1 if twice else next((i for i in reversed(near) if walls[i] < closing), None)
             if first is not None and last is not None:
                 is_open[first : last + 1] = [True] * (last + 1 - first)
     return is_open[3 * 1440 : 3 * 1440 + SPAN_MINUTES]
