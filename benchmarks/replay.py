@@ -50,7 +50,7 @@ def import_us(log: str, out: Path) -> tuple[float, int]:
     start = time.process_time()
     with out.open("wb") as file:
         lines = load_mapping(str(EXAMPLE / "mapping.yaml")).run([log], lambda refusal: print(refusal, file=sys.stderr))
-        count = write_events(lines, file, lambda _count: None)
+        count = write_events(lines, file)
     return (time.process_time() - start) * 1e6, count
 
 

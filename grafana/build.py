@@ -1,155 +1,535 @@
-"""Makes the dashboards: `python grafana/build.py` writes `grafana/dashboards/*.json` (classic JSON, for file provisioning).
+"""Makes what is committed here from Python: `dashboards/tickets.json` and `docs/metrics.md`.
 
-Every query takes `max without (instance, job)`, so that a key that two workers show in the moment of a rebalance counts once.
+    python grafana/build.py            # write
+    python grafana/build.py --check    # 1 when a committed file differs
+
+Grafana's classic dashboard JSON as plain dictionaries. Every panel says what it means and what to do. Gauges are taken by
+`max without (instance)` before anything is added up, so that a key that two workers show for a moment counts once.
 """
 
+import argparse
+import difflib
+import itertools
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent / "dashboards"
-SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-PICKED = 'service=~"$service", agreement=~"$agreement"'
-RED, YELLOW, GREEN = "red", "yellow", "green"
+from slastream.export.catalogue import as_markdown
+
+Json = dict[str, Any]
+
+HERE = Path(__file__).parent
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+BREACHED, AT_RISK = 'status="breached"', 'status="at_risk"'
+KEYS = 'service=~"$service", agreement=~"$agreement"'
+BLUE, GREEN, YELLOW, ORANGE, RED = "blue", "green", "yellow", "orange", "red"
+NEUTRAL: tuple[tuple[str, float | None], ...] = ((BLUE, None),)
+NO_CLOCKS = "no clocks yet"
 
 
-def one(metric: str, labels: str = PICKED) -> str:
-    """The metric with each key once, whoever shows it."""
-    return f"max without (instance, job) ({metric}{{{labels}}})"
+def gauge(name: str, *matchers: str, pick: str = "max") -> str:
+    """A gauge of tickets, once for each key."""
+    return f"{pick} without (instance) ({name}{{{', '.join((KEYS, *matchers))}}})"
 
 
-def clocks(status: str) -> str:
-    picked = PICKED + f', status="{status}"'
-    return f"sum({one('sla_clocks', picked)}) or vector(0)"
+def target(expr: str, legend: str = "", shape: str = "time_series", *, is_instant: bool = False) -> Json:
+    return {
+        "datasource": DATASOURCE,
+        "editorMode": "code",
+        "expr": expr,
+        "format": shape,
+        "instant": is_instant,
+        "legendFormat": legend or "__auto",
+        "range": not is_instant,
+    }
 
 
 def panel(
     kind: str,
     title: str,
     description: str,
-    query: str,
-    legend: str,
+    targets: Sequence[Json],
+    *,
+    size: tuple[int, int],
     unit: str,
-    place: tuple[int, int, int, int],
-    **more: Any,
-) -> dict[str, Any]:
-    """A panel at (x, y, width, height) of the grid of 24 columns."""
-    x, y, width, height = place
-    defaults: dict[str, Any] = {
-        "unit": unit,
-        "decimals": more.get("decimals", 0),
-        "noValue": more.get("no_value", "no data"),
-        "thresholds": {"mode": "absolute", "steps": more.get("steps", [{"color": GREEN, "value": None}])},
-    }
-    if "max" in more:
-        defaults |= {"min": 0, "max": more["max"]}
-    target = {"refId": "A", "datasource": SOURCE, "expr": query, "legendFormat": legend}
-    if kind in ("stat", "table", "bargauge"):
-        target |= {"instant": True, "format": "table" if kind == "table" else "time_series"}
+    decimals: int,
+    no_value: str,
+    thresholds: Sequence[tuple[str, float | None]] = NEUTRAL,
+    custom: Json | None = None,
+    options: Json | None = None,
+    overrides: Sequence[Json] = (),
+    transformations: Sequence[Json] = (),
+    **defaults: Any,
+) -> Json:
+    """A panel of `size` (width of 24, height); its place is found by `layout`."""
+    colors = "thresholds" if kind in ("stat", "bargauge", "table") else "palette-classic"
     return {
         "type": kind,
         "title": title,
         "description": description,
-        "datasource": SOURCE,
-        "gridPos": {"x": x, "y": y, "w": width, "h": height},
-        "fieldConfig": {"defaults": defaults, "overrides": []},
-        "options": {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
-        if kind == "stat"
-        else {},
-        "targets": [target],
+        "datasource": DATASOURCE,
+        "gridPos": {"w": size[0], "h": size[1]},
+        "fieldConfig": {
+            "defaults": {
+                "unit": unit,
+                "decimals": decimals,
+                "noValue": no_value,
+                "color": {"mode": colors},
+                "thresholds": {
+                    "mode": "absolute",
+                    "steps": [{"color": color, "value": value} for color, value in thresholds],
+                },
+                "custom": custom or {},
+                **defaults,
+            },
+            "overrides": list(overrides),
+        },
+        "options": options or {},
+        "targets": [{**each, "refId": chr(ord("A") + number)} for number, each in enumerate(targets)],
+        "transformations": list(transformations),
     }
 
 
-def steps(*pairs: tuple[str, float | None]) -> list[dict[str, Any]]:
-    return [{"color": color, "value": value} for color, value in pairs]
+def stat(title: str, description: str, expr: str, **rest: Any) -> Json:
+    """One number, now."""
+    options = {
+        "colorMode": "background",
+        "graphMode": "none",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "textMode": "auto",
+    }
+    targets = [target(expr, title, is_instant=True)]
+    return panel("stat", title, description, targets, size=(4, 4), options=options, **rest)
 
 
-def tickets() -> dict[str, Any]:
-    bad = steps((GREEN, None), (RED, 1))
-    key = "{{service}} {{agreement}} {{promise}}"
-    panels = [
-        panel("stat", "Breached and open", "Open clocks past their due instant. Work on these first.",
-              clocks("breached"), "", "short", (0, 0, 4, 4), steps=bad),
-        panel("stat", "At risk", "Open clocks past their last warning. They breach next if nobody acts.",
-              clocks("at_risk"), "", "short", (4, 0, 4, 4),
-              steps=steps((GREEN, None), (YELLOW, 1))),
-        panel("stat", "Running", "Open clocks that count and are neither late nor at risk.",
-              clocks("running"), "", "short", (8, 0, 4, 4)),
-        panel("stat", "Paused", "Open clocks that stand still because their ticket waits. Many for long: ask why.",
-              clocks("paused"), "", "short", (12, 0, 4, 4)),
-        panel("stat", "Next due in", "Time to the next due instant of an open clock. Below 0: a worker is behind, look at the lag.",
-              f"min({one('sla_next_due_timestamp_seconds')}) - time()", "", "s", (16, 0, 4, 4), no_value="nothing is due",
-              steps=steps((RED, None), (YELLOW, 900), (GREEN, 3600))),
-        panel("stat", "Oldest open", "Age of the oldest open clock.", f"time() - min({one('sla_oldest_open_timestamp_seconds')})",
-              "", "s", (20, 0, 4, 4), no_value="nothing is open"),
-        panel("timeseries", "Open clocks by status", "How many clocks are open, by status. A rising breached line needs people.",
-              f"sum by (status) ({one('sla_clocks')})", "{{status}}", "short", (0, 4, 12, 8)),
-        panel("timeseries", "Verdicts in the last hour", "Clocks that were met, breached or cancelled, per hour.",
-              f"sum by (verdict) (increase(sla_verdicts_total{{{PICKED}}}[1h]))", "{{verdict}}", "short", (12, 4, 12, 8)),
-        panel("bargauge", "Compliance in the running period", "Share of promises kept, by the basis of the objective.",
-              one("sla_compliance_ratio"), key, "percentunit", (0, 12, 12, 8), decimals=2, max=1,
-              steps=steps((RED, None), (YELLOW, 0.9), (GREEN, 0.95))),
-        panel("bargauge", "Budget that remains", "Failures still allowed, as a share of all that are. Below 0 the objective is missed.",
-              one("sla_budget_remaining_ratio"), key, "percentunit", (12, 12, 12, 8), decimals=1, no_value="no objective",
-              steps=steps((RED, None), (YELLOW, 0), (GREEN, 0.25))),
-        panel("table", "Compliance against the objective", "Ratio less objective for each promise: below 0 it is missed so far.",
-              f"{one('sla_compliance_ratio')} - {one('sla_objective_ratio')}", key, "percentunit", (0, 20, 12, 8), decimals=2,
-              steps=steps((RED, None), (GREEN, 0))),
-        panel("timeseries", "Open time, median and 90 %", "How long clocks ran until they stopped, in open time.",
-              "histogram_quantile(0.9, sum by (promise, le) (max without (instance, job) "
-              '(sla_duration_seconds_bucket{service=~"$service"})))', "90 % {{promise}}", "s", (12, 20, 12, 8)),
-        panel("stat", "Credits so far", "What the running period costs as things stand.", "sum by (currency) "
-              "(max without (instance, job) (sla_credit_exposure))", "{{currency}}", "short", (0, 28, 4, 4), decimals=2,
-              no_value="no credits agreed"),
-        panel("timeseries", "Lag", "Records not folded in yet. It grows: add a worker, or look at its log.",
-              "sum by (topic) (max without (instance, job) (slastream_lag_records))", "{{topic}}", "short", (4, 28, 10, 8)),
-        panel("timeseries", "Deadline delay, 99 %", "From a due instant to the record that declares it, of the last 15 min.",
-              "histogram_quantile(0.99, sum by (le) (rate(slastream_deadline_delay_seconds_bucket[15m])))", "p99", "s",
-              (14, 28, 10, 8), decimals=3, steps=steps((GREEN, None), (RED, 1))),
-        panel("timeseries", "Rejected, late, corrected", "Records refused by reason, and what late events changed. Look at sla.rejected.",
-              "sum by (reason) (rate(slastream_rejected_total[5m])) or sum by (reason) (rate(slastream_corrections_total[5m]))",
-              "{{reason}}", "short", (0, 36, 12, 8), decimals=2),
-        panel("timeseries", "Partitions owned and restoring", "Owned by all workers together: it must equal the partitions.",
-              "sum by (topic) (slastream_partition_owned)", "{{topic}}", "short", (12, 36, 12, 8)),
+def lines(title: str, description: str, targets: Sequence[Json], *, is_stacked: bool = False, **rest: Any) -> Json:
+    """Lines over time."""
+    custom = {
+        "drawStyle": "line",
+        "fillOpacity": 40 if is_stacked else 10,
+        "lineWidth": 1,
+        "showPoints": "auto",
+        "spanNulls": False,
+        "stacking": {"group": "A", "mode": "normal" if is_stacked else "none"},
+        "thresholdsStyle": {"mode": "off"},
+    }
+    options = {
+        "legend": {"calcs": ["lastNotNull"], "displayMode": "table", "placement": "bottom", "showLegend": True},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    }
+    return panel("timeseries", title, description, targets, custom=custom, options=options, **rest)
+
+
+def bars(title: str, description: str, expr: str, legend: str, **rest: Any) -> Json:
+    """One bar a key, now."""
+    options = {
+        "displayMode": "basic",
+        "orientation": "horizontal",
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "showUnfilled": True,
+        "valueMode": "color",
+    }
+    return panel("bargauge", title, description, [target(expr, legend, is_instant=True)], options=options, **rest)
+
+
+def override(field: str, **properties: Any) -> Json:
+    return {
+        "matcher": {"id": "byName", "options": field},
+        "properties": [{"id": name, "value": value} for name, value in properties.items()],
+    }
+
+
+def fixed(field: str, color: str) -> Json:
+    return override(field, color={"mode": "fixed", "fixedColor": color})
+
+
+def steps(*pairs: tuple[str, float | None]) -> Json:
+    return {"mode": "absolute", "steps": [{"color": color, "value": value} for color, value in pairs]}
+
+
+# ---- Tickets ---------------------------------------------------------------------------------------------------------
+
+
+def now_row() -> list[Json]:
+    seconds_to_due = gauge("sla_next_due_timestamp_seconds", pick="min")
+    oldest = gauge("sla_oldest_open_timestamp_seconds", pick="min")
+    return [
+        stat(
+            "Breached now",
+            "Open clocks that are past their target. Each is a promise that can no longer be kept: finish these tickets, "
+            "and tell who was promised.",
+            f"sum({gauge('sla_clocks', BREACHED)})",
+            unit="short", decimals=0, no_value=NO_CLOCKS, thresholds=((GREEN, None), (RED, 1)),
+        ),
+        stat(
+            "At risk now",
+            "Open clocks past their last warning and not late yet. These can still be saved: take them before new ones.",
+            f"sum({gauge('sla_clocks', AT_RISK)})",
+            unit="short", decimals=0, no_value=NO_CLOCKS, thresholds=((GREEN, None), (ORANGE, 1)),
+        ),
+        stat(
+            "Time to next breach",
+            "Until the earliest due instant of a running clock, if nobody does anything. Below 0 for more than a second: "
+            "deadlines are not declared, look at the pipeline below.",
+            f"min({seconds_to_due}) - time()",
+            unit="s", decimals=0, no_value="nothing is due", thresholds=((RED, None), (ORANGE, 900), (GREEN, 3600)),
+        ),
+        stat(
+            "Oldest open clock",
+            "Since the earliest start of a clock that is still open. A value that only grows is a ticket that everybody "
+            "has forgotten, or one that waits for ever.",
+            f"time() - min({oldest})",
+            unit="s", decimals=0, no_value="nothing is open", thresholds=((GREEN, None), (YELLOW, 864000)),
+        ),
+        stat(
+            "Open clocks",
+            "Clocks that run, wait or are late. Work in hand; a ticket has one for each promise made for it.",
+            f"sum({gauge('sla_clocks')})",
+            unit="short", decimals=0, no_value=NO_CLOCKS, thresholds=NEUTRAL,
+        ),
+        stat(
+            "Objectives missed",
+            "Promises of a service whose share in the running period is below the objective: with a budget below 0. The "
+            "table below says which.",
+            f"count({gauge('sla_budget_remaining_ratio')} < 0) or (0 * count({gauge('sla_objective_ratio')}))",
+            unit="short", decimals=0, no_value="no objectives", thresholds=((GREEN, None), (RED, 1)),
+        ),
     ]  # fmt: skip
-    for number, one_panel in enumerate(panels, 1):
-        one_panel["id"] = number
+
+
+def clocks_row() -> list[Json]:
+    statuses = (("running", GREEN), ("paused", BLUE), ("at_risk", ORANGE), ("breached", RED))
+    return [
+        lines(
+            "Open clocks by status",
+            "What the open clocks do. Paused ones wait for somebody else and do not use up their target; a growing red "
+            "part is work that comes faster than it is done.",
+            [target(f"sum by (status) ({gauge('sla_clocks')})", "{{status}}")],
+            size=(12, 8), unit="short", decimals=0, no_value=NO_CLOCKS, is_stacked=True,
+            overrides=[fixed(status, color) for status, color in statuses],
+        ),
+        lines(
+            "Verdicts per hour",
+            "Clocks met, breached and cancelled within the hour before. Breaches that rise while the rest does not: a "
+            "service is in trouble, or a group is.",
+            [target(f"clamp_min(sum by (verdict) (delta(sla_verdicts_total{{{KEYS}}}[1h])), 0)", "{{verdict}}")],
+            size=(12, 8), unit="short", decimals=1, no_value="no verdicts yet",
+            overrides=[fixed("met", GREEN), fixed("breached", RED), fixed("cancelled", BLUE)],
+        ),
+    ]  # fmt: skip
+
+
+def compliance_row() -> list[Json]:
+    def table(expr: str) -> Json:
+        return target(expr, shape="table", is_instant=True)
+
+    def share(basis: str) -> str:
+        met = gauge("sla_compliance_met", f'basis="{basis}"')
+        total = gauge("sla_compliance_total", f'basis="{basis}"')
+        return f"sum by (service, agreement) ({met}) / (sum by (service, agreement) ({total}) > 0)"
+
+    organize = {
+        "id": "organize",
+        "options": {
+            "excludeByName": {"Time": True, "job": True},
+            "indexByName": {},
+            "renameByName": {"Value #A": "kept", "Value #B": "objective", "Value #C": "budget left"},
+        },
+    }
+    budget_colors = steps((RED, None), (ORANGE, 0), (GREEN, 0.25))
+    return [
+        panel(
+            "table",
+            "Compliance against the objective",
+            "Share of promises kept in the running period, on the basis of the objective, beside the objective and what is "
+            "left of the failures that it allows. Red: the objective is missed as of now, and only more kept promises "
+            "bring it back. Empty: nothing that counts yet.",
+            [
+                table(gauge("sla_compliance_ratio")),
+                table(gauge("sla_objective_ratio")),
+                table(gauge("sla_budget_remaining_ratio")),
+            ],
+            size=(12, 9), unit="percentunit", decimals=2, no_value="nothing counts yet",
+            custom={"align": "auto", "cellOptions": {"type": "auto"}},
+            options={"cellHeight": "sm", "showHeader": True, "sortBy": [{"displayName": "budget left", "desc": False}]},
+            overrides=[
+                override("budget left", **{"thresholds": budget_colors, "custom.cellOptions": {"type": "color-background"}})
+            ],
+            transformations=[{"id": "merge", "options": {}}, organize],
+        ),
+        lines(
+            "Compliance by basis",
+            "The same period by three denominators: completed (stopped clocks), due (fell due, the contractual one) and "
+            "started. Completed far above due means that late tickets are left open: nobody gets better by parking them.",
+            [
+                *(target(share(basis), f"{{{{service}}}} {{{{agreement}}}} {basis}") for basis in ("completed", "due", "started")),
+                target(f"max by (agreement) ({gauge('sla_objective_ratio')})", "objective of {{agreement}}"),
+            ],
+            size=(12, 9), unit="percentunit", decimals=2, no_value="nothing counts yet", min=0, max=1,
+            overrides=[
+                {
+                    "matcher": {"id": "byRegexp", "options": "/^objective/"},
+                    "properties": [
+                        {"id": "custom.lineStyle", "value": {"dash": [10, 10], "fill": "dash"}},
+                        {"id": "color", "value": {"mode": "fixed", "fixedColor": RED}},
+                    ],
+                }
+            ],
+        ),
+        bars(
+            "Budget remaining",
+            "What is left of the failures that the objective allows for the promises counted so far, the worst promise of "
+            "each service and agreement. Below 0 the objective is missed; near 0 the next breach misses it.",
+            f"min by (service, agreement) ({gauge('sla_budget_remaining_ratio')})",
+            "{{service}} {{agreement}}",
+            size=(12, 7), unit="percentunit", decimals=0, no_value="no objective, or nothing counts yet",
+            thresholds=((RED, None), (ORANGE, 0), (GREEN, 0.25)), min=-1, max=1,
+        ),
+        bars(
+            "Credits so far",
+            "What the running period costs so far if it ended now, by customer and agreement, added up over services and "
+            "promises. It falls again when the share rises above a band.",
+            'sum by (customer, agreement, currency) (sum without (instance) (sla_credit_exposure{agreement=~"$agreement"}))',
+            "{{customer}} {{agreement}} {{currency}}",
+            size=(12, 7), unit="locale", decimals=2, no_value="no agreement has credits", thresholds=((GREEN, None), (RED, 0.01)),
+        ),
+    ]  # fmt: skip
+
+
+def durations_row() -> list[Json]:
+    buckets = 'sla_duration_seconds_bucket{service=~"$service"}'
+    return [
+        panel(
+            "heatmap",
+            "Open time until stopped",
+            "How much open time the clocks had used when they stopped (met or late), pauses left out. A second band far above "
+            "the first is a kind of ticket that needs a promise, or a group, of its own.",
+            [target(f"clamp_min(sum by (le) (delta({buckets}[$__rate_interval])), 0)", "{{le}}", "heatmap")],
+            size=(12, 8), unit="short", decimals=0, no_value="nothing has stopped yet",
+            options={
+                "calculate": False,
+                "cellGap": 1,
+                "color": {"mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5, "fill": "dark-orange"},
+                "filterValues": {"le": 1e-9},
+                "legend": {"show": True},
+                "rowsFrame": {"layout": "auto"},
+                "tooltip": {"mode": "single", "yHistogram": True},
+                "yAxis": {"axisPlacement": "left", "reverse": False, "unit": "s"},
+            },
+        ),
+        lines(
+            "Open time, half and nine of ten",
+            "Within the day before, by promise: half of the clocks stopped within the lower line, nine of ten within the upper. "
+            "Compare the upper one with the target: it should stay clearly below. Within buckets of 5 min to 10 d.",
+            [
+                target(f"histogram_quantile({q}, clamp_min(sum by (le, promise) (delta({buckets}[1d])), 0))", f"{{{{promise}}}} {name}")
+                for q, name in ((0.5, "half"), (0.9, "nine of ten"))
+            ],
+            size=(12, 8), unit="s", decimals=1, no_value="nothing has stopped within a day",
+        ),
+    ]  # fmt: skip
+
+
+# ---- Pipeline --------------------------------------------------------------------------------------------------------
+
+
+def pipeline_row() -> list[Json]:
+    def quantile(q: float, name: str, by: str) -> str:
+        return f"histogram_quantile({q}, sum by ({by}) (rate({name}_bucket[$__rate_interval])))"
+
+    lag = "max without (instance) (slastream_lag_records)"
+    owned = "slastream_partition_owned"
+    return [
+        lines(
+            "Lag",
+            "Records that the owned partitions have not applied yet. Peaks during an import are normal; a line that does not "
+            "come down means too few workers, or one that hangs. Verdicts are late, never wrong.",
+            [target(f"sum by (topic) ({lag})", "{{topic}}")],
+            size=(8, 8), unit="short", decimals=0, no_value="no worker", thresholds=((GREEN, None), (RED, 10000)),
+        ),
+        lines(
+            "Age of events",
+            "From an event's own instant to the broker's time of it. High without lag: the source, or what feeds it to Kafka, "
+            "is slow, and the deadlines run on without knowing.",
+            [
+                target(quantile(0.5, "slastream_event_age_seconds", "le, topic"), "{{topic}} half"),
+                target(quantile(0.99, "slastream_event_age_seconds", "le, topic"), "{{topic}} 99 of 100"),
+            ],
+            size=(8, 8), unit="s", decimals=2, no_value="no events", thresholds=((GREEN, None), (ORANGE, 300)),
+        ),
+        lines(
+            "Delay of deadlines, 99 of 100",
+            "From a due instant to the record that made it declared. Promised is 1 s; more is normal only after an outage, while "
+            "what fell due meanwhile is declared. Otherwise look at lag and commits.",
+            [target(quantile(0.99, "slastream_deadline_delay_seconds", "le"), "99 of 100")],
+            size=(8, 8), unit="s", decimals=2, no_value="no deadlines", thresholds=((GREEN, None), (RED, 1)),
+        ),
+        lines(
+            "Events by source",
+            "Events taken per second. A source that falls to 0 in office hours has stopped sending: its tickets will look idle.",
+            [target("sum by (source) (rate(slastream_events_total[$__rate_interval]))", "{{source}}")],
+            size=(8, 8), unit="ops", decimals=2, no_value="no events",
+        ),
+        lines(
+            "Rejects by reason",
+            "Records that could not be used, within the hour before; they are kept in sla.rejected with reason and path. Mend "
+            "the producer, then send them again.",
+            [target("sum by (topic, reason) (increase(slastream_rejected_total[1h])) > 0", "{{topic}} {{reason}}")],
+            size=(8, 8), unit="short", decimals=0, no_value="none rejected", thresholds=((GREEN, None), (RED, 1)),
+        ),
+        lines(
+            "Late events and corrections",
+            "Events that came after later ones, and what they changed of the published, within the hour before. Many corrections: "
+            "give that source a lateness in the policy, and deadlines will wait for it.",
+            [
+                target("sum by (topic) (increase(slastream_late_events_total[1h]))", "late events"),
+                target("sum by (reason) (increase(slastream_corrections_total[1h]))", "corrections: {{reason}}"),
+            ],
+            size=(8, 8), unit="short", decimals=0, no_value="no worker",
+        ),
+        lines(
+            "Partitions",
+            "Owned by a worker, being restored, and owned by two at once. Owned ones missing: no worker is running for them. "
+            "Restoring ones show no numbers until they run. Two owners for longer than a session timeout: a worker that hangs.",
+            [
+                target(f"count by (topic) (max without (instance) ({owned}))", "{{topic}} owned"),
+                target("sum by (topic) (max without (instance) (slastream_partition_restoring))", "{{topic}} restoring"),
+                target(f"count by (topic) (sum without (instance) ({owned}) > 1)", "{{topic}} owned twice"),
+            ],
+            size=(8, 8), unit="short", decimals=0, no_value="no worker owns a partition",
+        ),
+        lines(
+            "Commits",
+            "How long it takes, on average, until a cut of state, messages and offsets is durable. It is part of every delay; "
+            "above 0.5 s the brokers or their disks are slow.",
+            [
+                target(
+                    "sum by (table) (rate(slastream_commit_seconds_sum[$__rate_interval]))"
+                    " / (sum by (table) (rate(slastream_commit_seconds_count[$__rate_interval])) > 0)",
+                    "{{table}}",
+                )
+            ],
+            size=(8, 8), unit="s", decimals=3, no_value="no commits", thresholds=((GREEN, None), (RED, 0.5)),
+        ),
+        lines(
+            "State and series",
+            "Keys in the tables of all workers, how long the longest restore took, and the series that one worker shows. Keys "
+            "that only grow: look at the policy's retention. Restores above a minute: use more partitions.",
+            [
+                target("sum by (table) (slastream_state_keys)", "{{table}} keys"),
+                target("max by (table) (slastream_restore_seconds)", "{{table}} restore"),
+                target("max(slastream_series)", "series of a worker"),
+            ],
+            size=(8, 8), unit="short", decimals=0, no_value="no worker",
+            overrides=[{"matcher": {"id": "byRegexp", "options": "/restore$/"}, "properties": [{"id": "unit", "value": "s"}]}],
+        ),
+    ]  # fmt: skip
+
+
+def variables() -> list[Json]:
+    def query(name: str, label: str, values: str) -> Json:
+        return {
+            "name": name,
+            "label": label,
+            "type": "query",
+            "datasource": DATASOURCE,
+            "definition": values,
+            "query": {"query": values, "refId": name},
+            "refresh": 2,
+            "sort": 1,
+            "multi": True,
+            "includeAll": True,
+            "allValue": ".*",
+            "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
+        }
+
+    return [
+        {
+            "name": "datasource",
+            "label": "Prometheus",
+            "type": "datasource",
+            "query": "prometheus",
+            "refresh": 1,
+            "current": {},
+        },
+        query("service", "Service", "label_values(sla_info, service)"),
+        query("agreement", "Agreement", 'label_values(sla_info{service=~"$service"}, agreement)'),
+    ]
+
+
+def layout(rows: Sequence[tuple[str, Sequence[Json]]]) -> list[Json]:
+    """Places panels left to right in a grid of 24 columns, each row under a title."""
+    number = itertools.count(1)
+    placed: list[Json] = []
+    y = 0
+    for title, panels in rows:
+        grid = {"x": 0, "y": y, "w": 24, "h": 1}
+        placed.append(
+            {"type": "row", "title": title, "id": next(number), "collapsed": False, "gridPos": grid, "panels": []}
+        )
+        x, y, height = 0, y + 1, 0
+        for each in panels:
+            size = each["gridPos"]
+            if x + size["w"] > 24:
+                x, y, height = 0, y + height, 0
+            placed.append({**each, "id": next(number), "gridPos": {"x": x, "y": y, **size}})
+            x, height = x + size["w"], max(height, size["h"])
+        y += height
+    return placed
+
+
+def tickets_dashboard() -> Json:
+    rows = [
+        ("Now", now_row()),
+        ("Clocks", clocks_row()),
+        ("Running period", compliance_row()),
+        ("Durations", durations_row()),
+        ("Pipeline", pipeline_row()),
+    ]
     return {
         "uid": "slastream-tickets",
         "title": "Tickets",
-        "description": "Service levels of tickets: what is late, what is next, and whether the numbers can be trusted.",
+        "description": "Promises about tickets: what is late, what is next, how the period stands, and whether to trust it.",
         "tags": ["slastream"],
         "schemaVersion": 39,
         "version": 1,
         "editable": False,
+        "graphTooltip": 1,
         "refresh": "30s",
         "time": {"from": "now-24h", "to": "now"},
         "timezone": "browser",
-        "templating": {
-            "list": [
-                {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"},
-                variable("service", "Service", "label_values(sla_info, service)"),
-                variable("agreement", "Agreement", "label_values(sla_info, agreement)"),
-            ]
-        },
+        "templating": {"list": variables()},
         "annotations": {"list": []},
-        "panels": panels,
+        "links": [],
+        "panels": layout(rows),
     }
 
 
-def variable(name: str, label: str, query: str) -> dict[str, Any]:
-    return {
-        "name": name, "label": label, "type": "query", "datasource": SOURCE, "query": query, "refresh": 2, "multi": True,
-        "includeAll": True, "allValue": ".*", "current": {"text": "All", "value": "$__all"},
-    }  # fmt: skip
+def files() -> dict[Path, str]:
+    """Every generated file and its text."""
+    dashboard = json.dumps(tickets_dashboard(), indent=2, ensure_ascii=False) + "\n"
+    return {HERE / "dashboards" / "tickets.json": dashboard, HERE.parent / "docs" / "metrics.md": as_markdown()}
 
 
-def text(dashboard: dict[str, Any]) -> str:
-    return json.dumps(dashboard, indent=2, ensure_ascii=False) + "\n"
+def main() -> int:
+    parser = argparse.ArgumentParser(description="make the dashboards and the page of the metrics")
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 when a committed file differs")
+    is_check = parser.parse_args().check
+    status = 0
+    for path, text in files().items():
+        if not is_check:
+            path.write_text(text, encoding="utf-8")
+            continue
+        held = path.read_text(encoding="utf-8") if path.exists() else ""
+        for line in difflib.unified_diff(held.splitlines(), text.splitlines(), str(path), "generated", lineterm=""):
+            print(line)
+            status = 1
+    return status
 
-
-DASHBOARDS = {"tickets.json": tickets}
 
 if __name__ == "__main__":
-    for name, make in DASHBOARDS.items():
-        (FOLDER / name).write_text(text(make()), encoding="utf-8")
+    sys.exit(main())

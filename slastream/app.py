@@ -25,6 +25,9 @@ Lines = Callable[[], Iterator[tuple[str, int, bytes]]]
 """Reads the input from its beginning: (file, line number from 1, bytes)."""
 
 
+PROGRESS_EVERY = 10_000
+
+
 class Rejected(NamedTuple):
     file: str
     line: int
@@ -76,6 +79,20 @@ def lines_of_files(paths: Iterable[str]) -> Lines:
         for name in names:
             for number, line in kept[name] if name in kept else open_lines(name):
                 yield name, number, line
+
+    return read
+
+
+def lines_counted(lines: Lines, progress: Callable[[int], None] | None) -> Lines:
+    """The same lines; tells how many were read, now and then. None: nobody wants to know."""
+    if progress is None:
+        return lines
+
+    def read() -> Iterator[tuple[str, int, bytes]]:
+        for count, one in enumerate(lines(), 1):
+            if count % PROGRESS_EVERY == 0:
+                progress(count)
+            yield one
 
     return read
 

@@ -188,15 +188,17 @@ def _instant(option: str, text: str) -> "Instant":
 
 
 def run_replay(options: argparse.Namespace) -> int:
-    from slastream.app import lines_of_files, load_policy_path, replay
+    from slastream.app import lines_counted, lines_of_files, load_policy_path, replay
     from slastream.local.output import open_output, write_lines
+    from slastream.local.progress import counted
 
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     policy = load_policy_path(options.policy)
     until = None if options.until is None else _instant("--until", options.until)
     lines = lines_of_files(options.files)
-    result = replay(policy, lines, until, options.show)
+    with counted("events") as progress:
+        result = replay(policy, lines_counted(lines, progress), until, options.show)
     if options.show != "rejected":
         for one in result.rejected:
             print(f"{one.file}:{one.line}: {one.path}: {one.reason}: {one.message}", file=sys.stderr)

@@ -343,7 +343,9 @@ class Cycle:
 
     def advance(self, time: Instant, out: list[Fact], is_end: bool = False) -> None:
         """Declares everything whose instant lies before `time`; at the end of all events also what one made at `time`."""
-        while self.next_at is not None and (self.next_at < time or (is_end and self.next_at == time and self._is_moved())):
+        while self.next_at is not None and (
+            self.next_at < time or (is_end and self.next_at == time and self._is_moved())
+        ):
             if self.rearmed:
                 for threshold in self.rearmed:
                     self._retract(WARNED, threshold, self.next_at, self.moved_by, out)
@@ -353,7 +355,9 @@ class Cycle:
                 return
             elif (mark_at := self._next_mark_at()) is not None:
                 is_moved = self.moved_at is not None and mark_at < self.moved_at
-                self._declare(WARNED, self._pending().pop(0)[1], self.next_at, self.moved_by if is_moved else DEADLINE, out)
+                self._declare(
+                    WARNED, self._pending().pop(0)[1], self.next_at, self.moved_by if is_moved else DEADLINE, out
+                )
             else:
                 self._breach(self.next_at, DEADLINE, out)
                 return

@@ -34,13 +34,14 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
         raise PolicyError(f"--out {path}: cannot be written: {error.strerror}; name another file") from None
 
 
-def write_events(events: Iterable[bytes], out: BinaryIO, progress: Callable[[int], None]) -> int:
+def write_events(events: Iterable[bytes], out: BinaryIO, progress: Callable[[int], None] | None = None) -> int:
     """Events, one a line; returns how many."""
     count, rest = 0, iter(events)
     while batch := list(islice(rest, BATCH)):
         out.write(b"\n".join(batch) + b"\n")
         count += len(batch)
-        progress(count)
+        if progress is not None:
+            progress(count)
     return count
 
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def counted(what: str) -> Iterator[Callable[[int], None]]:
-    """A function to call with the count so far; it shows nothing where stderr is no terminal."""
+def counted(what: str) -> Iterator[Callable[[int], None] | None]:
+    """A function to call with the count so far; None where stderr is no terminal."""
     if not sys.stderr.isatty():
-        yield lambda _count: None
+        yield None
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -19,12 +19,12 @@ TICKETS, MONITORING, MAINTENANCE = "sla.tickets", "sla.monitoring", "sla.mainten
 BATCH = 2000
 
 
-def write_backfill(broker: str, lines: Iterable[bytes], progress: Callable[[int], None] = lambda _count: None) -> int:
+def write_backfill(broker: str, lines: Iterable[bytes], progress: Callable[[int], None] | None = None) -> int:
     """Writes events and waits until all are acknowledged; returns how many. Raises DeliveryError."""
     return asyncio.run(_write(broker, lines, progress))
 
 
-async def _write(broker: str, lines: Iterable[bytes], progress: Callable[[int], None]) -> int:
+async def _write(broker: str, lines: Iterable[bytes], progress: Callable[[int], None] | None) -> int:
     producer = AIOKafkaProducer(bootstrap_servers=broker, enable_idempotence=True, linger_ms=5, max_batch_size=262_144)
     try:
         await producer.start()
@@ -45,7 +45,8 @@ async def _write(broker: str, lines: Iterable[bytes], progress: Callable[[int], 
                 pending.append(await producer.send(topic, line, key=key, headers=[(BACKFILL_HEADER, b"event")]))
             await asyncio.gather(*pending)
             count += len(batch)
-            progress(count)
+            if progress is not None:
+                progress(count)
         for topic in begun:
             await _mark(producer, topic, b"end")
     except KafkaError as error:

@@ -6,9 +6,9 @@ message. Checks over several parts (ranks, shadows, cycles) come last, and only 
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -32,7 +32,7 @@ from slastream.core.policies import (
     Warning,
 )
 from slastream.core.predicates import ALWAYS, All, Equals, Predicate
-from slastream.core.targets import BusinessDays, Target, parse_target
+from slastream.core.targets import BusinessDays, CalendarDays, EndOfBusinessDay, OpenTime, Target, parse_target
 from slastream.core.units import DAY, HOUR, MINUTE, Duration, parse_duration
 from slastream.errors import PolicyError
 from slastream.wire.calendar_data import CountryHolidays, EventHolidays
@@ -69,7 +69,13 @@ DEFAULT_REOPEN_WINDOW = BusinessDays(5)
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _PERIOD = re.compile(r"(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)", re.ASCII)
 _YEARLY = re.compile(r"(\d\d)-(\d\d)", re.ASCII)
-_MONEY = re.compile(r"(\d+(?:\.\d+)?)\s+([A-Z]{3})", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MONEY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s+([A-Z]{3})", re.ASCII)
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%", re.ASCII)
+_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
+LONGEST_DAYS = 36_525
+LONGEST = Duration(LONGEST_DAYS * DAY)
+"""100 years: what takes longer is a slip of the pen, and may lie beyond the last date that there is."""
 _CLOSING = Equals("status", frozenset({"resolved", "closed"}))
 _OWN_STOPS: dict[str, Predicate] = {
     **dict.fromkeys(("first_response", "next_response", "periodic_update", "assignment", "ownership"), _CLOSING),
@@ -107,6 +113,7 @@ class _Loader(Reader):
         self.calendars: dict[str, Calendar] = {}
         self.broken_calendars: set[str] = set()
         self.kind = "sla"
+        self.unclear: set[str] = set()  # agreements of which it is not known when they apply
 
     def load(self, files: Sequence[tuple[str, str]]) -> Policy | None:
         top = self._merged(files)
@@ -135,7 +142,8 @@ class _Loader(Reader):
                 agreement = self._agreement(name, one, found)
                 if agreement is not None:
                     agreements.append((agreement, one))
-            self._check_ranks(agreements, match_mode or "first")
+            ranked = [(a, one) for a, one in agreements if a.name not in self.unclear]
+            self._check_ranks(ranked, match_mode or "first")
         digest = hashlib.sha256(b"\0".join(text.encode("utf-8", "surrogatepass") for _, text in sorted(files)))
         return Policy(
             version=digest.hexdigest()[:16],
@@ -219,7 +227,7 @@ class _Loader(Reader):
     def _setting(self, entry: Entry | None, default: Duration) -> Duration:
         if entry is None:
             return default
-        found = self.parsed(entry, lambda text: parse_duration(text, allow_days=True), "a duration like 90d or 5m")
+        found = self.parsed(entry, lambda text: _read_duration(text, allow_days=True), "a duration like 90d or 5m")
         return default if found is None else found
 
     def _lateness(self, entry: Entry | None) -> dict[str, Duration]:
@@ -344,7 +352,7 @@ class _Loader(Reader):
     def _date(self, entry: Entry) -> date | None:
         def read(text: str) -> date:
             try:
-                if len(text) != 10:
+                if _DAY.fullmatch(text) is None:  # the function below reads weeks (2026-W01-1), too
                     raise ValueError
                 return date.fromisoformat(text)
             except ValueError:
@@ -453,36 +461,48 @@ class _Loader(Reader):
             return Decimal(1)
 
         def read(text: str) -> Decimal:
-            try:
-                value = Decimal(text)
-            except InvalidOperation:
-                raise ValueError(f"{text!r} is no number; write one above 0") from None
-            if not value.is_finite() or value <= 0:
-                raise ValueError(f"{text!r} is no weight; write a number above 0")
-            return value
+            if _NUMBER.fullmatch(text) is None or Decimal(text) == 0:
+                raise ValueError(
+                    f"{text!r} is no weight; write a number above 0, of at most nine digits, like 2 or 0.5"
+                )
+            return Decimal(text)
 
         return self.parsed(entry, read, "a number above 0") or Decimal(1)
 
     def _check_cycles(self, services: dict[str, Service], entries: dict[str, Entry]) -> None:
+        """Visits each service once, in depth; a service that is on the way already closes a cycle."""
         done: set[str] = set()
         for start in services:
-            self._visit(start, [], done, services, entries)
+            way: dict[str, Iterator[str]] = {}
+            following: str | None = start
+            while following is not None or way:
+                if following is not None and following not in done and following in services:
+                    if following in way:
+                        self._cycle(list(way), following, entries)
+                    else:
+                        way[following] = iter(services[following].depends_on)
+                last = next(reversed(way), None)
+                if last is None:
+                    break
+                following = next(way[last], None)
+                if following is None:
+                    done.add(last)
+                    del way[last]
+                elif len(way) >= MAX_DEPENDENCIES and following not in way:
+                    self.bad(
+                        entries[start]._replace(path=f"{entries[start].path}.depends_on"),
+                        f"goes on for more than {MAX_DEPENDENCIES} services; let it depend on less",
+                    )
+                    return
 
-    def _visit(
-        self, name: str, path: list[str], done: set[str], services: dict[str, Service], entries: dict[str, Entry]
-    ) -> None:
-        if name in path:
-            cycle = path[path.index(name) :]
-            entry = entries[cycle[0]]
-            self.bad(
-                entry._replace(path=f"{entry.path}.depends_on"),
-                f"is a cycle: {' -> '.join([*cycle, name])}; take one of them out",
-            )
-            done.update(cycle)
-        elif name not in done and name in services and len(path) < MAX_DEPENDENCIES:
-            for one in services[name].depends_on:
-                self._visit(one, [*path, name], done, services, entries)
-            done.add(name)
+    def _cycle(self, way: list[str], name: str, entries: dict[str, Entry]) -> None:
+        cycle = way[way.index(name) :]
+        shown_cycle = [*cycle, name] if len(cycle) <= 10 else [*cycle[:5], "…", *cycle[-4:], name]
+        entry = entries[name]
+        self.bad(
+            entry._replace(path=f"{entry.path}.depends_on"),
+            f"is a cycle: {' -> '.join(shown_cycle)}; take one of them out",
+        )
 
     # ---- agreements ----------------------------------------------------------------------------------------------
 
@@ -544,7 +564,9 @@ class _Loader(Reader):
         if text is None:
             return None
         if not re.fullmatch(r"-?\d{1,9}", text, re.ASCII):
-            self.bad(entry, f"{text!r} is no rank; write a whole number, the smallest is asked first")
+            self.bad(
+                entry, f"{text!r} is no rank; write a whole number of at most nine digits, the smallest comes first"
+            )
             return None
         return int(text)
 
@@ -559,9 +581,9 @@ class _Loader(Reader):
 
     def _share(self, entry: Entry, lowest: Decimal = Decimal(0)) -> Decimal | None:
         def read(text: str) -> Decimal:
-            match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text, re.ASCII)
+            match = _SHARE.fullmatch(text)
             if match is None:
-                raise ValueError(f"{text!r} is no share; write it in percent, like 99.5%")
+                raise ValueError(f"{text!r} is no share; write it in percent, like 99.5%, with at most nine decimals")
             value = Decimal(match[1]) / 100
             if not lowest <= value <= 1:
                 raise ValueError(f"{text!r} is beyond 100%; write a share between 0% and 100%")
@@ -688,7 +710,7 @@ class _Loader(Reader):
             on_reopen = self.word(fields["on_reopen"], ("resume", "new_cycle", "ignore"))
         window: Target | None = DEFAULT_REOPEN_WINDOW
         if "reopen_window" in fields:
-            window = self.parsed(fields["reopen_window"], parse_target, "a duration like 5 business_days")
+            window = self.parsed(fields["reopen_window"], _read_target, "a duration like 5 business_days")
         conditions: dict[str, Predicate] = {}
         for key in CONDITIONS:
             if key in fields:
@@ -737,7 +759,7 @@ class _Loader(Reader):
             if "within" not in found:
                 self.bad(one, "within is missing; write within: 4h")
                 continue
-            target = self.parsed(found["within"], parse_target, "a target like 4h or 2 business_days")
+            target = self.parsed(found["within"], _read_target, "a target like 4h or 2 business_days")
             own = self._named_calendar(found["calendar"]) if "calendar" in found else calendar
             if target is not None and ("when" not in found or when is not None):
                 rules.append(TargetRule(when, target, own if own is not None else calendar))
@@ -753,7 +775,7 @@ class _Loader(Reader):
     def _within(self, entry: Entry, calendar: Calendar) -> list[TargetRule]:
         if not isinstance(entry.node, yaml.MappingNode):
             target = self.parsed(
-                entry, parse_target, "a target like 4h, or targets by priority like {P1: 1h, default: 8h}"
+                entry, _read_target, "a target like 4h, or targets by priority like {P1: 1h, default: 8h}"
             )
             return [] if target is None else [TargetRule(None, target, calendar)]
         rules: list[TargetRule] = []
@@ -762,7 +784,7 @@ class _Loader(Reader):
         if not found:
             self.bad(entry, "is empty; write targets by priority like {P1: 1h, default: 8h}")
         for priority, one in values(found):
-            target = self.parsed(one, parse_target, "a target like 4h or 2 business_days")
+            target = self.parsed(one, _read_target, "a target like 4h or 2 business_days")
             if target is None:
                 continue
             if priority == "default":
@@ -821,7 +843,7 @@ class _Loader(Reader):
         window = self.word(fields["window"], (*PERIODS, *ROLLING_WINDOWS)) if "window" in fields else None
         threshold = None
         if "threshold" in fields:
-            threshold = self.parsed(fields["threshold"], parse_duration, "a duration like 300ms")
+            threshold = self.parsed(fields["threshold"], _read_duration, "a duration like 300ms")
             if metric != "latency":
                 self.bad(fields["threshold"], f"threshold belongs to latency, not to {metric}; take it out")
         count: dict[str, str] = {}
@@ -841,7 +863,7 @@ class _Loader(Reader):
         if "before_first_news" in fields:
             first_news = self.word(fields["before_first_news"], ("excluded", "unknown"))
         min_outage = (
-            self.parsed(fields["min_outage"], parse_duration, "a duration like 60s") if "min_outage" in fields else None
+            self.parsed(fields["min_outage"], _read_duration, "a duration like 60s") if "min_outage" in fields else None
         )
         coverage = self._coverage(fields["min_coverage"]) if "min_coverage" in fields else Decimal("0.9")
         if len(self.problems) > before or target is None or window is None:
@@ -868,12 +890,12 @@ class _Loader(Reader):
 
     def _coverage(self, entry: Entry) -> Decimal:
         def read(text: str) -> Decimal:
-            try:
-                value = Decimal(text.rstrip("%")) / (100 if text.endswith("%") else 1)
-            except InvalidOperation:
-                raise ValueError(f"{text!r} is no share; write one between 0 and 1, like 0.9") from None
-            if not value.is_finite() or not 0 <= value <= 1:
+            percent = _SHARE.fullmatch(text)
+            if percent is None and _NUMBER.fullmatch(text) is None:
                 raise ValueError(f"{text!r} is no share; write one between 0 and 1, like 0.9")
+            value = Decimal(text) if percent is None else Decimal(percent[1]) / 100
+            if value > 1:
+                raise ValueError(f"{text!r} is more than the whole; write a share between 0 and 1, like 0.9")
             return value
 
         found = self.parsed(entry, read, "a share between 0 and 1, like 0.9")
@@ -918,14 +940,35 @@ def _condition_of(agreement: Agreement) -> Predicate:
     return customer if agreement.match == ALWAYS else All((customer, agreement.match))
 
 
+def _read_duration(text: str, allow_days: bool = False) -> Duration:
+    duration = parse_duration(text, allow_days)
+    if duration > LONGEST:
+        raise ValueError(f"{text!r} is longer than 100 years; write a shorter duration")
+    return duration
+
+
+def _read_target(text: str) -> Target:
+    target = parse_target(text)
+    match target:
+        case OpenTime(duration):
+            is_too_long = duration > LONGEST
+        case BusinessDays(days) | CalendarDays(days) | EndOfBusinessDay(days):
+            is_too_long = days > LONGEST_DAYS
+        case _:
+            is_too_long = False
+    if is_too_long:
+        raise ValueError(f"{text!r} is longer than 100 years; write a shorter target")
+    return target
+
+
 def _read_warning(text: str) -> Warning:
-    if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text, re.ASCII):
+    if match := _SHARE.fullmatch(text):
         share = Decimal(match[1]) / 100
         if share >= 1:
             raise ValueError(f"{text!r} is at or after the due instant; a warning comes before, write less than 100%")
         return Warning(text, share, None)
     if text.startswith("-"):
-        before = parse_duration(text[1:])
+        before = _read_duration(text[1:])
         if before <= 0:
             raise ValueError(f"{text!r} is the due instant itself; write a time before it, like -30m")
         return Warning(text, None, before)

@@ -33,7 +33,7 @@ _WORDS: dict[str, Collection[str]] = {
     "message.author": AUTHORS,
     "event.type": TICKET_EVENT_TYPES,
 }
-_GROUPS = ("event", "message", "fields")
+_SWITCHES = ("message.public", "message.automatic")
 
 
 class PredicateReader:
@@ -120,6 +120,9 @@ class PredicateReader:
             value = scalar(one)
             if name not in EVENT_NAMES and not name.startswith("fields.") and isinstance(value, bool | int | float):
                 value = str(one.value)
+            if name in _SWITCHES and not isinstance(value, bool):
+                self.reader.bad(entry, f"{value!r} is not what {name} may be; write true or false")
+                return None
             words = _WORDS.get(name)
             if words is not None and value not in words:
                 self.reader.bad(
@@ -138,6 +141,8 @@ class PredicateReader:
         if found is None:
             return None
         if not found:
+            if isinstance(entry.node, yaml.MappingNode) and not entry.node.value:
+                self.reader.bad(entry, f"is empty; write a value, or an operator: {', '.join(OPERATORS)}")
             return None
         parts = [self._operator(name, operator, one) for operator, one in found.items()]
         if any(part is None for part in parts):
@@ -196,12 +201,12 @@ def excludes(one: Predicate, other: Predicate) -> bool:
 
 
 def is_never(predicate: Predicate) -> bool:
-    """Does it ask for two values of one attribute at once?"""
+    """Does it ask for two values of one attribute at once? Only a list (`tags`, a field) can have both."""
     match predicate:
         case All(parts=parts):
             seen: dict[str, frozenset[Scalar]] = {}
             for part in parts:
-                if isinstance(part, Equals) and part.name != "tags":
+                if isinstance(part, Equals) and part.name != "tags" and not part.name.startswith("fields."):
                     if part.name in seen and not (seen[part.name] & part.values):
                         return True
                     seen[part.name] = seen.get(part.name, part.values) & part.values

@@ -5,13 +5,22 @@ No object is ever constructed from the text: scalars stay text and are read by w
 """
 
 import difflib
+import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import yaml
+from yaml.reader import ReaderError
 
 MAX_NODES = 200_000
+MAX_REPEATED = 50_000
 MAX_DEPTH = 100
+MAX_NAME = 200
+MAX_TEXT = 1000
+TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels, or holds itself by an alias; write the values out"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 T = TypeVar("T")
 
 
@@ -24,7 +33,8 @@ class Problem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.path}: {self.message}"
+        path = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in self.path)
+        return f"{self.file}:{self.line}: {path}: {self.message}"
 
 
 class Entry(NamedTuple):
@@ -37,37 +47,77 @@ class Entry(NamedTuple):
 
 
 def parse(file: str, text: str, problems: list[Problem]) -> yaml.Node | None:
-    """The root of a document; None with a problem where there is none. Aliases are bounded, so that no bomb expands."""
+    """The root of a document; None with a problem where there is none. Aliases are bounded, so that no bomb expands.
+
+    The marks of its nodes name `file`, so that sections of several files can be put together.
+    """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(_with_spaces(text))
+        loader.name = file
+        root = loader.get_single_node()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or str(error).partition("\n")[0] or "nested too deep"
-        problems.append(
-            Problem(file, mark.line + 1 if mark is not None else 1, "$", f"is no YAML: {what}; write valid YAML")
-        )
+        line, what = _why_no_yaml(error, text)
+        problems.append(Problem(file, line, "$", what))
         return None
     if root is None:
         problems.append(Problem(file, 1, "$", "is empty; write at least version: 1"))
         return None
-    if not _is_bounded(root):
-        problems.append(Problem(file, 1, "$", "its aliases make it too large or endless; write the values out"))
+    if (fault := _fault_of(root)) is not None:
+        problems.append(Problem(file, fault[0], "$", fault[1]))
         return None
     return root
 
 
-def _is_bounded(root: yaml.Node) -> bool:
+def _with_spaces(text: str) -> str:
+    """JSON may be indented with tabs, YAML may not. Inside of JSON's texts there is never a bare tab."""
+    if "\t" not in text or not text.lstrip("\ufeff \t\r\n").startswith("{"):
+        return text
+    try:
+        json.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        return text
+    return text.replace("\t", " ")
+
+
+def _why_no_yaml(error: Exception, text: str) -> tuple[int, str]:
+    if isinstance(error, RecursionError):
+        return 1, TOO_DEEP
+    if isinstance(error, ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return line, f"is no YAML: it has the control character U+{ord(text[error.position]):04X}; take it out"
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark is not None else 1
+    what = str(getattr(error, "problem", None) or str(error).partition("\n")[0])
+    if "another document" in what:
+        return line, "has a second document (---); write one document a file"
+    if "'\\t'" in what:
+        return line, "is no YAML: a line is indented with a tab; write spaces"
+    return line, f"is no YAML: {what}; write valid YAML"
+
+
+def _fault_of(root: yaml.Node) -> tuple[int, str] | None:
+    """Line and message, where a document is too large, too deep or has texts that are none. Heals JSON's surrogates."""
     count, stack = 0, [(root, 0)]
+    seen: set[int] = set()
     while stack:
         node, depth = stack.pop()
         count += 1
-        if count > MAX_NODES or depth > MAX_DEPTH:
-            return False
+        seen.add(id(node))
+        if depth > MAX_DEPTH:
+            return line_of(root), TOO_DEEP
+        if count - len(seen) > MAX_REPEATED or count > MAX_NODES:
+            what = "its aliases make it too large" if count - len(seen) > MAX_REPEATED else "is too large"
+            return line_of(root), f"{what} (more than {MAX_NODES} values, {MAX_REPEATED} by aliases); write less in it"
         if isinstance(node, yaml.MappingNode):
             stack.extend((part, depth + 1) for pair in node.value for part in pair)
         elif isinstance(node, yaml.SequenceNode):
             stack.extend((part, depth + 1) for part in node.value)
-    return True
+        elif _SURROGATE.search(node.value):
+            try:
+                node.value = node.value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+            except UnicodeDecodeError:
+                return line_of(node), f"{shown(node)} has half a character (a lone surrogate); write the whole one"
+    return None
 
 
 def line_of(node: yaml.Node) -> int:
@@ -87,7 +137,7 @@ def shown(node: yaml.Node) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5) if len(word) <= MAX_NAME else []
     return f"did you mean {found[0]!r}? " if found else ""
 
 
@@ -113,13 +163,17 @@ class Reader:
             return None
         found: dict[str, Entry] = {}
         for key, value in entry.node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                self.bad(entry, "has a key that is no text; write a name", line_of(key))
+            here = entry._replace(file=key.start_mark.name)
+            if not isinstance(key, yaml.ScalarNode) or (why := _why_no_name(key)):
+                why = "that is no text; write a name" if not isinstance(key, yaml.ScalarNode) else why
+                self.bad(here, f"has a key {why}", line_of(key))
                 continue
             name = str(key.value)
-            one = Entry(value, below(entry.path, name), line_of(key), entry.file)
+            one = Entry(value, below(entry.path, name), line_of(key), here.file)
             if name in found:
-                self.bad(one, f"is defined twice, first in line {found[name].line}; keep one of them")
+                first = found[name]
+                place = f"line {first.line}" if first.file == one.file else f"{first.file}:{first.line}"
+                self.bad(one, f"is defined twice, first in {place}; keep one of them")
             elif known is not None and name not in known:
                 self.bad(one, f"unknown key; {nearest(name, known)}it may be one of: {', '.join(sorted(known))}")
             else:
@@ -141,7 +195,16 @@ class Reader:
         if not isinstance(entry.node, yaml.ScalarNode) or is_null(entry.node) or not entry.node.value:
             self.bad(entry, f"is {'nothing' if is_null(entry.node) else shown(entry.node)}; write {what}")
             return None
-        return str(entry.node.value)
+        text = str(entry.node.value)
+        if len(text) > MAX_TEXT or _CONTROL.search(text):
+            why = (
+                f"has more than {MAX_TEXT} characters"
+                if len(text) > MAX_TEXT
+                else "has a line break or control character"
+            )
+            self.bad(entry, f"{shown(entry.node)} {why}; write {what}")
+            return None
+        return text
 
     def word(self, entry: Entry, words: Collection[str]) -> str | None:
         text = self.text(entry, f"one of: {', '.join(words)}")
@@ -187,6 +250,16 @@ def scalar(node: yaml.ScalarNode) -> Any:
 def _is_decimal(text: str) -> bool:
     whole, dot, rest = text.lstrip("+-").partition(".")
     return bool(dot) and whole.isdigit() and rest.isdigit() and text.isascii()
+
+
+def _why_no_name(key: yaml.ScalarNode) -> str:
+    if is_null(key) or not key.value:
+        return "that is nothing; write a name (in quotes, where it is a word like null)"
+    if key.tag == "tag:yaml.org,2002:merge":
+        return "<<, which is not read; write the keys out"
+    if len(key.value) > MAX_NAME:
+        return f"of more than {MAX_NAME} characters, {shown(key)}; write a shorter one"
+    return f"with a line break or control character, {shown(key)}; take it out" if _CONTROL.search(key.value) else ""
 
 
 def values(found: dict[str, Entry] | None) -> Iterator[tuple[str, Entry]]:
