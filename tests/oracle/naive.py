@@ -245,7 +245,7 @@ class Clock:
         if cycle is None or cycle.breached is not None:
             return
         late = cycle.late_from()
-        limit = end if late is None else min(end, late)
+        limit = end if late is None else min(end, late + 1)
         for threshold in self.marks:
             at = cycle.mark(threshold)
             if threshold in cycle.warned | cycle.skipped or at is None or at >= limit:
@@ -406,6 +406,7 @@ class Clock:
     def set_due(self, cycle: Cycle, scene: "Scene") -> None:
         override = scene.event.get("override")
         if override and override.get("promise") == self.name:
+            self.assess_again(cycle, scene.now)
             due = override.get("due_at")
             cycle.override_shown = {**override, "at": micros(due)} if due else None
             if cycle.breached is None:
