@@ -37,7 +37,7 @@ from slastream.core.units import DAY, HOUR, MINUTE, Duration, parse_duration
 from slastream.errors import PolicyError
 from slastream.wire.calendar_data import CountryHolidays, EventHolidays
 from slastream.wire.predicate_text import PredicateReader, excludes, implies, is_never
-from slastream.wire.yaml_nodes import Entry, Problem, Reader, nearest, parse, shown, values
+from slastream.wire.yaml_nodes import Entry, Problem, Reader, is_null, nearest, parse, shown, values
 
 ReadFile = Callable[[str], bytes]
 
@@ -112,6 +112,7 @@ class _Loader(Reader):
         self.zone_name = "UTC"
         self.calendars: dict[str, Calendar] = {}
         self.broken_calendars: set[str] = set()
+        self.are_calendars_known = True
         self.kind = "sla"
         self.unclear: set[str] = set()  # agreements of which it is not known when they apply
 
@@ -127,7 +128,9 @@ class _Loader(Reader):
         retention = self._setting(top.get("retention"), DEFAULT_RETENTION)
         skew = self._setting(top.get("max_clock_skew"), DEFAULT_SKEW)
         if (entry := top.get("calendars")) is not None:
-            for name, one in values(self.mapping(entry, None, "calendars by name")):
+            named = self.mapping(entry, None, "calendars by name")
+            self.are_calendars_known = named is not None
+            for name, one in values(named):
                 self._calendar(name, one)
         services: dict[str, Service] = {}
         if (entry := top.get("services")) is not None:
@@ -190,16 +193,16 @@ class _Loader(Reader):
         return merged if has_root else None
 
     def _joined(self, one: Entry, other: Entry) -> Entry:
+        """Both sections as one; names that both have are noted where the whole is read."""
+        for place in (one, other):
+            if not isinstance(place.node, yaml.MappingNode) and not is_null(place.node):
+                self.bad(place, f"is {shown(place.node)}; write {other.path} by name")
         if not (isinstance(one.node, yaml.MappingNode) and isinstance(other.node, yaml.MappingNode)):
-            return one if isinstance(one.node, yaml.MappingNode) else other
-        names = {key.value for key, _ in one.node.value}
-        for key, _ in other.node.value:
-            if key.value in names:
-                place = Entry(key, f"{other.path}.{key.value}", key.start_mark.line + 1, other.file)
-                self.bad(place, f"is defined twice, first in {one.file}; keep one of them")
-        fresh = [(key, value) for key, value in other.node.value if key.value not in names]
-        node = yaml.MappingNode(one.node.tag, [*one.node.value, *fresh], one.node.start_mark, one.node.end_mark)
-        return one._replace(node=node)
+            return (
+                one if isinstance(one.node, yaml.MappingNode) else other._replace(node=_mapping_or_nothing(other.node))
+            )
+        both = [*one.node.value, *other.node.value]
+        return one._replace(node=yaml.MappingNode(one.node.tag, both, one.node.start_mark, one.node.end_mark))
 
     def _check_version(self, whole: Entry, found: dict[str, Entry]) -> None:
         entry = found.get("version")
@@ -421,7 +424,7 @@ class _Loader(Reader):
         if text is None:
             return None
         known = self.calendars.get(text)
-        if known is None and text not in self.broken_calendars:
+        if known is None and text not in self.broken_calendars and self.are_calendars_known:
             self.bad(
                 entry,
                 f"no calendar is named {text!r}; {nearest(text, self.calendars)}there are: {', '.join(sorted(self.calendars))}",
@@ -488,7 +491,7 @@ class _Loader(Reader):
                 if following is None:
                     done.add(last)
                     del way[last]
-                elif len(way) >= MAX_DEPENDENCIES and following not in way:
+                elif len(way) >= MAX_DEPENDENCIES and following in services and following not in {*way, *done}:
                     self.bad(
                         entries[start]._replace(path=f"{entries[start].path}.depends_on"),
                         f"goes on for more than {MAX_DEPENDENCIES} services; let it depend on less",
@@ -510,6 +513,7 @@ class _Loader(Reader):
         found = self.mapping(entry, AGREEMENT_KEYS, "an agreement with kind and promises")
         if found is None:
             return None
+        before = len(self.problems)
         if "kind" not in found:
             self.bad(entry, "kind is missing; write kind: sla, ola or uc")
             kind: str | None = "sla"
@@ -518,6 +522,8 @@ class _Loader(Reader):
         self.kind = kind or "sla"
         calendar = self._named_calendar(found["calendar"]) if "calendar" in found else self.calendars["24x7"]
         usable = calendar if calendar is not None else self.calendars["24x7"]
+        rank = self._rank(found.get("rank"))
+        customer = self.text(found["customer"], "the name of a customer") if "customer" in found else None
         match: Predicate | None = ALWAYS
         if "match" in found:
             match = self.predicates.read(found["match"])
@@ -526,6 +532,8 @@ class _Loader(Reader):
                     found["match"],
                     "asks for two values of one attribute at once, so nothing matches; use a list for either",
                 )
+        if len(self.problems) > before:
+            self.unclear.add(name)
         clocks, services = self._promises(entry, found.get("promises"), usable)
         objective = self._objective(found.get("objective"))
         effective_from = self._date(found["effective_from"]) if "effective_from" in found else None
@@ -545,8 +553,8 @@ class _Loader(Reader):
         return Agreement(
             name=name,
             kind=agreement_kind,
-            rank=self._rank(found.get("rank")),
-            customer=self.text(found["customer"], "the name of a customer") if "customer" in found else None,
+            rank=rank,
+            customer=customer,
             match=match if match is not None else ALWAYS,
             calendar=usable,
             objective=objective,
@@ -740,7 +748,7 @@ class _Loader(Reader):
         )
         if entries is not None and not entries:
             self.bad(fields["targets"], "is an empty list; write at least one target")
-        for index, one in enumerate(entries or []):
+        for one in entries or []:
             found = self.mapping(
                 one, ("when", "within", "calendar"), "a target like {when: {priority: P1}, within: 4h}"
             )
@@ -763,7 +771,6 @@ class _Loader(Reader):
             own = self._named_calendar(found["calendar"]) if "calendar" in found else calendar
             if target is not None and ("when" not in found or when is not None):
                 rules.append(TargetRule(when, target, own if own is not None else calendar))
-            del index
         return rules
 
     @staticmethod
@@ -858,7 +865,7 @@ class _Loader(Reader):
         if "alerts" in fields:
             burn = self.word(fields["alerts"], ("burn_rate",)) is not None
             if burn and target is not None:
-                self._check_burn(entry, fields["alerts"], target)
+                self._check_burn(fields["alerts"], target)
         first_news: Any = "excluded"
         if "before_first_news" in fields:
             first_news = self.word(fields["before_first_news"], ("excluded", "unknown"))
@@ -874,7 +881,7 @@ class _Loader(Reader):
             min_outage=min_outage if min_outage is not None else Duration(0), burn_alerts=burn,
         )  # fmt: skip
 
-    def _check_burn(self, entry: Entry, alerts: Entry, target: Decimal) -> None:
+    def _check_burn(self, alerts: Entry, target: Decimal) -> None:
         if target == 1:
             self.bad(alerts, "a target of 100% leaves no budget to burn; write a lower target, or no alerts")
             return
@@ -886,7 +893,6 @@ class _Loader(Reader):
                 f"a burn rate of {', '.join(map(str, dead))} can never be reached: with {target * 100:f}% it is at most "
                 f"{highest:.3g}; write a higher target, or no alerts",
             )
-        del entry
 
     def _coverage(self, entry: Entry) -> Decimal:
         def read(text: str) -> Decimal:
@@ -904,29 +910,41 @@ class _Loader(Reader):
     # ---- over several --------------------------------------------------------------------------------------------
 
     def _check_ranks(self, agreements: Sequence[tuple[Agreement, Entry]], match_mode: str) -> None:
-        """Ties, and agreements that can never be the first to match."""
+        """Ties, and agreements that can never be the first to match; each agreement is noted once."""
         if match_mode == "all":
             return
+        conditions = [_condition_of(agreement) for agreement, _ in agreements]
+        noted: set[str] = set()
         for index, (one, entry) in enumerate(agreements):
-            for earlier, earlier_entry in agreements[:index]:
+            for (earlier, earlier_entry), condition in zip(agreements[:index], conditions, strict=False):
                 if earlier.kind != one.kind:
                     continue
-                mine, theirs = _condition_of(one), _condition_of(earlier)
-                if earlier.rank == one.rank and not excludes(mine, theirs):
-                    rank = "no rank" if one.rank is None else f"rank {one.rank}"
+                if earlier.rank == one.rank:
+                    if one.name not in noted and not excludes(conditions[index], condition):
+                        noted.add(one.name)
+                        self._tie(one, earlier, entry)
+                    continue
+                is_last = _comes_before(earlier, one)
+                first, second = (earlier, one) if is_last else (one, earlier)
+                narrow, wide = (conditions[index], condition) if is_last else (condition, conditions[index])
+                if second.name not in noted and first.effective_from is None and implies(narrow, wide):
+                    noted.add(second.name)
                     self.bad(
-                        entry._replace(path=f"{entry.path}.rank") if one.rank is not None else entry,
-                        f"ties with {earlier.name!r}: both have {rank} and may match the same ticket; give them different ranks",
+                        entry if is_last else earlier_entry,
+                        f"never applies: {first.name!r} of the same kind comes first by rank and matches everything that "
+                        "it does; give the narrower one the smaller rank",
                     )
-                elif earlier.rank != one.rank:
-                    first, second = (earlier, one) if _comes_before(earlier, one) else (one, earlier)
-                    if first.effective_from is None and implies(_condition_of(second), _condition_of(first)):
-                        place = entry if second is one else earlier_entry
-                        self.bad(
-                            place,
-                            f"never applies: {first.name!r} of the same kind comes first by rank and matches everything that "
-                            "it does; give the narrower one the smaller rank",
-                        )
+
+    def _tie(self, one: Agreement, earlier: Agreement, entry: Entry) -> None:
+        rank = "no rank" if one.rank is None else f"rank {one.rank}"
+        self.bad(
+            entry._replace(path=f"{entry.path}.rank") if one.rank is not None else entry,
+            f"ties with {earlier.name!r}: both have {rank} and may match the same ticket; give them different ranks",
+        )
+
+
+def _mapping_or_nothing(node: yaml.Node) -> yaml.Node:
+    return node if isinstance(node, yaml.MappingNode) else yaml.ScalarNode("tag:yaml.org,2002:null", "")
 
 
 def _comes_before(one: Agreement, other: Agreement) -> bool:

@@ -52,10 +52,10 @@ def parse(file: str, text: str, problems: list[Problem]) -> yaml.Node | None:
     The marks of its nodes name `file`, so that sections of several files can be put together.
     """
     try:
-        loader = yaml.SafeLoader(_with_spaces(text))
+        loader = _Loader(_with_spaces(text))
         loader.name = file
         root = loader.get_single_node()
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:  # the last two: "\\UFFFFFFFF"
         line, what = _why_no_yaml(error, text)
         problems.append(Problem(file, line, "$", what))
         return None
@@ -66,6 +66,15 @@ def parse(file: str, text: str, problems: list[Problem]) -> yaml.Node | None:
         problems.append(Problem(file, fault[0], "$", fault[1]))
         return None
     return root
+
+
+class _Loader(yaml.SafeLoader):
+    """Stops early at deep brackets, at which PyYAML takes seconds before it gives up."""
+
+    def fetch_flow_collection_start(self, token_class: Any) -> None:
+        if self.flow_level > MAX_DEPTH:
+            raise RecursionError
+        super().fetch_flow_collection_start(token_class)
 
 
 def _with_spaces(text: str) -> str:
@@ -85,6 +94,8 @@ def _why_no_yaml(error: Exception, text: str) -> tuple[int, str]:
     if isinstance(error, ReaderError):
         line = text.count("\n", 0, error.position) + 1
         return line, f"is no YAML: it has the control character U+{ord(text[error.position]):04X}; take it out"
+    if not isinstance(error, yaml.YAMLError):
+        return 1, "is no YAML: an escape (\\U…) that is no character; write the character itself"
     mark = getattr(error, "problem_mark", None)
     line = mark.line + 1 if mark is not None else 1
     what = str(getattr(error, "problem", None) or str(error).partition("\n")[0])
