@@ -74,13 +74,6 @@ class Rule:
     marks: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
     """(µs of its own time, word) of its warnings, ascending, by that own time: found once for each target."""
 
-    def selection_index(self, selection: Selection) -> int:
-        """The place of a selection among the promise's targets."""
-        for index, (_, one) in enumerate(self.selections):
-            if one is selection or one == selection:
-                return index
-        raise AssertionError("a selection that is none of the promise's targets")
-
     def select(self, attributes: Mapping[str, Any]) -> Selection | None:
         """The first target whose condition holds; None: no such promise for this ticket."""
         for when, selection in self.selections:

@@ -22,7 +22,7 @@ from slastream.core.units import MINUTE, Instant, format_instant
 from slastream.errors import EventError
 from slastream.stream.stage import Cut, Output, Record
 from slastream.wire.events import canonical, decode_event
-from slastream.wire.lines import clock_id, fact_line, verdict_line
+from slastream.wire.lines import clock_id, fact_line, instant_text, verdict_line
 from slastream.wire.snapshots import Stored, decode_ticket, encode_ticket, progress_of
 
 VERDICTS, BREACHES, REJECTED = "sla.verdicts", "sla.breaches", "sla.rejected"
@@ -78,7 +78,9 @@ class TicketPartition:
         self._dirty: dict[str, None] = {}
         self._gone: dict[str, None] = {}
         self._outputs: list[Output] = []
+        self._corrects: dict[tuple[int, int], dict[str, str | None]] = {}
         self._backfill_at: int | None = None
+        self._stale: list[Entry] = []
         self._has_changes = False
         self._broker_time = Instant(0)
 
@@ -95,10 +97,19 @@ class TicketPartition:
         stored = decode_ticket(value, self.book)
         entry = Entry(stored.ticket)
         entry.progress, entry.held, entry.ids = stored.progress, stored.held, stored.ids
+        if stored.policy_version != self.book.policy.version:
+            self._stale.append(entry)
         entry.withdrawn, entry.log = stored.withdrawn, stored.log
         self.entries[stored.ticket.ticket_id] = entry
 
     def restored(self) -> None:
+        self._broker_time = self.time
+        stale, self._stale = self._stale, []
+        for entry in stale:
+            if entry.ticket.attributes.get("status") not in ENDED and not entry.ticket.is_gone:
+                self._refold(entry, entry.events()[-1])
+                self._publish(entry)
+                self._has_changes = True
         self._heap = [(at, ticket_id) for ticket_id, e in self.entries.items() if (at := self._wake_of(e)) is not None]
         heapq.heapify(self._heap)
 
@@ -177,7 +188,9 @@ class TicketPartition:
                     self._refold(entry, event)
                 return
         entry.parts.append(line + b"\n")
-        is_late = ticket.last is not None and (order_of(event) < ticket.last or self._has_fired_since(ticket, event))
+        is_late = ticket.last is not None and (
+            bool(entry.withdrawn) or order_of(event) < ticket.last or self._has_fired_since(ticket, event)
+        )
         if is_late:
             self._refold(entry, event)
             return
@@ -219,7 +232,7 @@ class TicketPartition:
                     cycle.revision = revision + 1
             else:
                 published = [d for d in was.declared or () if (*key, d.fact, d.threshold, d.at) not in held]
-                self._compare(was, old.labels_of(was), cycle, labels)
+                self._compare(was, old.labels_of(was), cycle, labels, cause)
             self._settle(new, cycle, published, fresh, labels, cause)
         for key, was in before.items():
             if key not in after:
@@ -227,14 +240,20 @@ class TicketPartition:
         entry.held = []
         entry.ticket = new
 
-    def _compare(self, was: Cycle, old: Labels, now: Cycle, new: Labels) -> None:
+    def _compare(self, was: Cycle, old: Labels, now: Cycle, new: Labels, cause: TicketEvent) -> None:
         now.revision, now.published_in = was.revision, was.published_in
         now.is_touched = was.is_touched
         if _signature(was, old) != _signature(now, new):
             now.is_touched = True
             if was.published_in is not None:
-                now.revision += 1
                 self.corrections["verdict"] += 1
+                self._corrects[now.rule.index, now.number] = {
+                    "status": was.status(),
+                    "due_at": instant_text(was.due_at),
+                    "stopped_at": instant_text(was.stopped_at),
+                    "breached_at": instant_text(was.breached_at),
+                    "caused_by": cause.event_id,
+                }
 
     def _settle(
         self,
@@ -354,6 +373,8 @@ class TicketPartition:
                 if cycle.is_touched and (cycle.rule.index, cycle.number) not in holds:
                     cycle.is_touched = False
                     labels = ticket.labels_of(cycle)
+                    if cycle.published_in is not None:
+                        cycle.revision += 1
                     self._emit_moved(entry, cycle, labels)
                     cycle.published_in = labels.service or ""
                     self._emit_verdict(entry, cycle, labels, cycle.published_in)
@@ -388,6 +409,9 @@ class TicketPartition:
         ticket = entry.ticket
         as_of = Instant(max(self.time, ticket.last[0] if ticket.last is not None else self.time))
         line = verdict_line(ticket.ticket_id, cycle, labels, as_of, self.book.policy)
+        corrects = self._corrects.pop((cycle.rule.index, cycle.number), None)
+        if corrects is not None:
+            line["corrects"] = corrects
         if is_withdrawn:
             line["is_withdrawn"] = True
         self._outputs.append(
@@ -414,7 +438,11 @@ class TicketPartition:
             state.append(
                 (
                     ticket_id.encode(),
-                    encode_ticket(Stored(e.ticket, e.progress, e.held, e.ids, e.withdrawn, e.log_bytes())),
+                    encode_ticket(
+                        Stored(
+                            e.ticket, e.progress, self.book.policy.version, e.held, e.ids, e.withdrawn, e.log_bytes()
+                        )
+                    ),
                 )
             )
         state.append((META_KEY, orjson.dumps([1, self.offset, self.time, self._backfill_at])))

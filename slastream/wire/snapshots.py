@@ -12,22 +12,26 @@ import orjson
 from slastream.core.clocks import Cycle, Declared, Labels
 from slastream.core.events import Override
 from slastream.core.facts import Fact
-from slastream.core.rules import Rule, Rulebook
+from slastream.core.rules import Rule, Rulebook, Selection
+from slastream.core.targets import BusinessDays, CalendarDays, EndOfBusinessDay, NextBusinessDay, OpenTime
 from slastream.core.tickets import Clock, Ticket
 from slastream.errors import SnapshotError
 
 VERSION = 1
+_TARGETS: tuple[type[Any], ...] = (OpenTime, BusinessDays, CalendarDays, EndOfBusinessDay, NextBusinessDay)
 
 
 class Stored(NamedTuple):
     """A ticket with what is kept beside its clocks.
 
-    `held`: facts that wait for late events; `ids`: digests of the ids of its events; `withdrawn`: the last revision and
-    the facts of each cycle that a late event made undone; `log`: its events, each ending with a line feed.
+    `policy_version`: of the policy that it was folded by; `held`: facts that wait for late events; `ids`: digests of the ids
+    of its events; `withdrawn`: the last revision and the facts of each cycle that a late event made undone; `log`: its
+    events, each ending with a line feed.
     """
 
     ticket: Ticket
     progress: int
+    policy_version: str
     held: list[tuple[Fact, Labels]]
     ids: set[int]
     withdrawn: dict[tuple[str, str, int], tuple[int, list[Declared]]]
@@ -50,7 +54,7 @@ def encode_ticket(stored: Stored) -> bytes:
         [
             clock.rule.agreement.name,
             clock.rule.promise.name,
-            None if clock.selection is None else clock.rule.selection_index(clock.selection),
+            None if clock.selection is None else _selection_to_list(clock.selection),
             clock.start_held,
             clock.pause_held,
             [_cycle_to_list(cycle) for cycle in clock.cycles],
@@ -60,7 +64,7 @@ def encode_ticket(stored: Stored) -> bytes:
     state = [
         VERSION,
         stored.progress,
-        ticket.rulebook.policy.version,
+        stored.policy_version,
         ticket.ticket_id,
         ticket.attributes,
         [ticket.opened_at, ticket.is_created, ticket.is_gone, ticket.last],
@@ -78,9 +82,18 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
     head, _, log = value.partition(b"\n")
     try:
         state = orjson.loads(head)
-        _, progress, _, ticket_id, attributes, (opened_at, is_created, is_gone, last), clocks, held, ids, withdrawn = (
-            state
-        )
+        (
+            _,
+            progress,
+            version,
+            ticket_id,
+            attributes,
+            (opened_at, is_created, is_gone, last),
+            clocks,
+            held,
+            ids,
+            withdrawn,
+        ) = state
         ticket = Ticket(ticket_id, book)
         ticket.attributes = attributes
         ticket.opened_at, ticket.is_created, ticket.is_gone = opened_at, is_created, is_gone
@@ -89,16 +102,20 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
             rule = book.by_name.get((agreement, promise))
             if rule is None:
                 continue
-            chosen = None if selection is None or selection >= len(rule.selections) else rule.selections[selection][1]
+            chosen = None if selection is None else _selection_from_list(selection, rule, book)
             clock = Clock(rule, chosen, [], start_held, pause_held)
-            clock.cycles = [_cycle_from_list(rule, one) for one in cycles]
+            clock.cycles = [_cycle_from_list(rule, one, book) for one in cycles]
             ticket.clocks[rule.index] = clock
         ticket.matched = book.matching(attributes, opened_at) if opened_at is not None else frozenset()
         ticket.set_wake()
+        waiting = [_held_from_list(one, book) for one in held if (one[0], one[1]) in book.by_name]
+        for fact, _ in waiting:
+            ticket.clocks[fact.rule_index].cycles[fact.cycle - 1].is_touched = True
         return Stored(
             ticket,
             progress,
-            [_held_from_list(one, book) for one in held if (one[0], one[1]) in book.by_name],
+            version,
+            waiting,
             set(ids),
             {
                 (agreement, promise, number): (revision, [Declared(*d) for d in declared])
@@ -113,7 +130,7 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
 def _cycle_to_list(cycle: Cycle) -> list[Any]:
     declared = cycle.declared
     return [
-        cycle.number, cycle.started_at, cycle.rule.selection_index(cycle.selection), cycle.is_paused, cycle.since, cycle.used_us,
+        cycle.number, cycle.started_at, _selection_to_list(cycle.selection), cycle.is_paused, cycle.since, cycle.used_us,
         cycle.paused_us, cycle.paused_real_us, cycle.switches, cycle.starts_paused,
         [cycle.carried_at, cycle.carried_used_us, cycle.carried_paused_us], cycle.stopped_at,
         cycle.breached_at, cycle.cancel_reason, cycle.is_cancelled, _plain(cycle.override), cycle.group, _plain(cycle.labels),
@@ -123,7 +140,7 @@ def _cycle_to_list(cycle: Cycle) -> list[Any]:
     ]  # fmt: skip
 
 
-def _cycle_from_list(rule: Rule, one: list[Any]) -> Cycle:
+def _cycle_from_list(rule: Rule, one: list[Any], book: Rulebook) -> Cycle:
     (
         number,
         started_at,
@@ -151,7 +168,7 @@ def _cycle_from_list(rule: Rule, one: list[Any]) -> Cycle:
         fixed_due_at,
     ) = one
     return Cycle(
-        rule=rule, number=number, started_at=started_at, selection=rule.selections[selection][1], is_paused=is_paused,
+        rule=rule, number=number, started_at=started_at, selection=_selection_from_list(selection, rule, book), is_paused=is_paused,
         since=since, used_us=used_us, paused_us=paused_us, paused_real_us=paused_real_us, switches=switches,
         starts_paused=starts_paused, carried_at=carried_at, carried_used_us=carried_used_us,
         carried_paused_us=carried_paused_us, stopped_at=stopped_at, breached_at=breached_at,
@@ -161,6 +178,19 @@ def _cycle_from_list(rule: Rule, one: list[Any]) -> Cycle:
         moved_by=moved_by, is_moved_late=is_moved_late, rearmed=rearmed, revision=revision,
         published_in=published_in, fixed_due_at=fixed_due_at, is_touched=False,
     )  # fmt: skip
+
+
+def _selection_to_list(selection: Selection) -> list[Any]:
+    """By value, not by its place in the policy, which may be another one when it is read."""
+    (value,) = (getattr(selection.within, name) for name in selection.within.__slots__)
+    return [_TARGETS.index(type(selection.within)), value, selection.calendar.name]
+
+
+def _selection_from_list(one: list[Any], rule: Rule, book: Rulebook) -> Selection:
+    kind, value, name = one
+    calendars = book.policy.calendars
+    found = Selection(_TARGETS[kind](value), calendars[name] if name in calendars else calendars["24x7"])
+    return next((known for _, known in rule.selections if known == found), found)
 
 
 def _declared_to_list(declared: list[Declared]) -> list[list[Any]]:
