@@ -301,7 +301,9 @@ class Ticket:
         is_over = ended is not None or self.is_gone or attributes.get("status") == "cancelled"
         if clock.open_cycle is None and clock.selection is not None and not is_over:
             if restarts:
-                restarted = self._begin(clock, at, self._is_pausing(clock, event, changed))
+                waits = rule.resume is not None and cycle is not None and cycle.is_paused
+                still_waits = waits and rule.resume is not None and not rule.resume.holds(attributes, event, changed)
+                restarted = self._begin(clock, at, self._is_pausing(clock, event, changed) or still_waits)
                 if (
                     cycle is not None
                     and cycle.cancel_reason == "restarted"
