@@ -149,11 +149,11 @@ def _naming(event: Any, number: int) -> Iterator[None]:
     except _BROKEN as error:
         name = str(event.get("SUMMARY") or event.get("UID") or "without a name")[:60]
         why = (
-            _first_line(error) if isinstance(error, ValueError) else "has a property twice, or one that cannot be read"
+            _first_line(error)
+            if isinstance(error, ValueError)
+            else "has a property twice, or one that cannot be read; mend it"
         )
-        raise ValueError(
-            f"has an event that cannot be used, number {number} ({name!r}): {why}; mend it there"
-        ) from None
+        raise ValueError(f"has an event that cannot be used, number {number} ({name!r}): {why}") from None
 
 
 def _first_line(error: Exception) -> str:

@@ -44,11 +44,12 @@ class PredicateReader:
 
     def read(self, entry: Entry) -> Predicate | None:
         """A mapping: everything in it is required. None after a problem."""
+        before = len(self.reader.problems)
         found = self.reader.mapping(entry, None, "a condition like {status: [pending, hold]}")
         if found is None:
             return None
         parts = [self._part(name, one) for name, one in found.items()]
-        if any(part is None for part in parts):
+        if len(self.reader.problems) > before or any(part is None for part in parts):
             return None
         known = tuple(part for part in parts if part is not None)
         return known[0] if len(known) == 1 else All(known)
@@ -135,6 +136,7 @@ class PredicateReader:
         return Equals(name, frozenset(found))
 
     def _operators(self, name: str, entry: Entry) -> Predicate | None:
+        before = len(self.reader.problems)
         found = self.reader.mapping(
             entry, OPERATORS, "an operator like {not: P4}, {glob: 'db-*'}, {gte: 3}, {exists: true}"
         )
@@ -145,7 +147,7 @@ class PredicateReader:
                 self.reader.bad(entry, f"is empty; write a value, or an operator: {', '.join(OPERATORS)}")
             return None
         parts = [self._operator(name, operator, one) for operator, one in found.items()]
-        if any(part is None for part in parts):
+        if len(self.reader.problems) > before or any(part is None for part in parts):
             return None
         known = tuple(part for part in parts if part is not None)
         return known[0] if len(known) == 1 else All(known)
