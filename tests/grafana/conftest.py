@@ -13,8 +13,8 @@ import orjson
 import pytest
 import yaml
 from export.scenario import Desk, desk_at
-from prometheus_harness import Prometheus, program, prometheus, wait_until
 
+from grafana.prometheus_harness import Prometheus, program, prometheus, wait_until
 from slastream.core.units import DAY, HOUR, MINUTE, SECOND, Instant, format_instant
 from slastream.export.collector import Collector
 from slastream.export.server import MetricsServer, start_metrics_server

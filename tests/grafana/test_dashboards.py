@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_harness import Prometheus
 
+from grafana.prometheus_harness import Prometheus
 from slastream.export import catalogue
 
 REPOSITORY = Path(__file__).parents[2]

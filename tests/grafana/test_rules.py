@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_harness import Prometheus, promtool
+
+from grafana.prometheus_harness import Prometheus, promtool
 
 REPOSITORY = Path(__file__).parents[2]
 GRAFANA = REPOSITORY / "grafana"

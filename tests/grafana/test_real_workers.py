@@ -1,0 +1,171 @@
+"""Two real workers on a real broker, scraped by a real Prometheus: the numbers are those of one partition in memory.
+
+They are so before and after one of the workers is killed, and every query of the dashboard is answered.
+"""
+
+import asyncio
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+from export.scenario import POLICY, desk_at, desk_events
+from prometheus_client.parser import text_string_to_metric_families
+from test_dashboards import PANELS, expand
+
+from grafana.prometheus_harness import Prometheus, program, prometheus, wait_until
+from slastream.core.units import Instant
+from slastream.export.collector import Collector
+from slastream.local.kafka import KafkaBroker
+from slastream.stream.topics import create_topics
+
+REPOSITORY = Path(__file__).parents[2]
+PARTITIONS = 4
+TWICE = "owned twice"
+
+Values = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+class Worker:
+    """One `slastream worker` on free ports."""
+
+    def __init__(self, broker: str, policy: Path, log_path: Path) -> None:
+        self._log_path = log_path
+        with log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "slastream.cli", "worker", "--broker", broker, "--policy", str(policy),
+                    "--metrics", "127.0.0.1:0", "--session-timeout-seconds", "6",
+                ],
+                stdout=log, stderr=log, cwd=REPOSITORY,
+            )  # fmt: skip
+        wait_until(lambda: self._said() is not None or self.process.poll() is not None, 60, "metrics are served")
+        found = self._said()
+        assert found is not None, log_path.read_text()[-3000:]
+        self.address = found[1]
+
+    def _said(self) -> "re.Match[str] | None":
+        return re.search(r"metrics at http://([\d.:]+)/metrics", self._log_path.read_text())
+
+    def get(self, path: str) -> str:
+        """The text of an answer; empty when it is none of 200."""
+        try:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    def values(self) -> Values:
+        """The series of tickets."""
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(self.get("/metrics"))
+            for sample in family.samples
+            if sample.name.startswith("sla_")
+        }
+
+    def end(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait(10)
+
+
+@pytest.mark.broker
+def test_numbers_of_real_workers_are_right_before_and_after_one_is_killed(tmp_path: Path) -> None:
+    program("prometheus")
+    now = Instant(time.time_ns() // 1000)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    expected = expected_values(now)
+    with ExitStack() as stack:
+        kafka = stack.enter_context(KafkaBroker.start(tmp_path / "kafka"))
+        asyncio.run(create_topics(kafka.address, PARTITIONS))
+        workers = []
+        for name in ("w1", "w2"):
+            workers.append(Worker(kafka.address, policy, tmp_path / f"{name}.log"))
+            stack.callback(workers[-1].end)
+        wait_until(lambda: all(is_ready(each) for each in workers), 60, "both workers own partitions and are ready")
+        server = stack.enter_context(scraping(workers, tmp_path))
+        asyncio.run(feed(kafka.address, desk_events(now)))
+        wait_until(lambda: union(workers) == expected, 60, "the workers show what was fed")
+        wait_until(lambda: server.value('sum(slastream_rejected_total{reason="not_json"})') == 1, 20, "it is scraped")
+        seen = "min(count_over_time(sla_verdicts_total[1m]))"
+        wait_until(lambda: (server.value(seen) or 0) >= 2, 20, "twice")
+        every_panel_is_answered(server)
+        workers[0].end()
+        wait_until(lambda: union(workers[1:]) == expected, 60, "the other worker shows all of it")
+        wait_until(lambda: "ready" in workers[1].get("/readyz"), 20, "and is ready")
+        breached = 'sum(max without (instance) (sla_clocks{status="breached"}))'
+        wait_until(lambda: server.value(breached) == 2, 20, "so does Prometheus")
+        workers[1].process.terminate()
+        assert workers[1].process.wait(40) == 0
+
+
+def expected_values(now: Instant) -> Values:
+    """What one collector over partitions in memory shows of the same events."""
+    desk = desk_at(now)
+    collector = Collector(desk.policy, desk.runtime.owned.values)
+    asyncio.run(collector.refresh())
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in collector.collect()
+        for sample in family.samples
+        if sample.name.startswith("sla_")
+    }
+
+
+def is_ready(worker: Worker) -> bool:
+    owned = re.search(r"^slastream_partition_owned\{", worker.get("/metrics"), re.MULTILINE)
+    return owned is not None and bool(worker.get("/readyz"))
+
+
+def union(workers: list[Worker]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """All series; credits are each worker's part and add up, any other key is on one worker only."""
+    found: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    for worker in workers:
+        for key, value in worker.values().items():
+            if key[0] == "sla_credit_exposure":
+                value += found.get(key, 0.0)
+            else:
+                assert key not in found, f"two workers show {key}"
+            found[key] = value
+    return found
+
+
+@contextmanager
+def scraping(workers: list[Worker], folder: Path) -> Iterator[Prometheus]:
+    """A Prometheus that has seen both workers twice before anything happens."""
+    targets = orjson.dumps([worker.address for worker in workers]).decode()
+    config = (
+        "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+        f"scrape_configs: [{{job_name: slastream, static_configs: [{{targets: {targets}}}]}}]\n"
+    )
+    with prometheus(config, folder) as server:
+        times = "min(count_over_time(slastream_series[1m]))"
+        wait_until(lambda: (server.value(times) or 0) >= 2, 30, "two scrapes of each worker")
+        yield server
+
+
+async def feed(broker: str, lines: list[bytes]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=broker, enable_idempotence=True)
+    await producer.start()
+    try:
+        for line in lines:
+            key = orjson.loads(line)["ticket_id"].encode() if line.startswith(b"{") else b"none"
+            await producer.send_and_wait("sla.tickets", line, key=key)
+    finally:
+        await producer.stop()
+
+
+def every_panel_is_answered(server: Prometheus) -> None:
+    for panel in PANELS:
+        for target in panel["targets"]:
+            found = server.query(expand(target["expr"]))
+            assert found or TWICE in target["legendFormat"], target["expr"]
