@@ -18,9 +18,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from export.scenario import POLICY, desk_at, desk_events
 from prometheus_client.parser import text_string_to_metric_families
-from test_dashboards import PANELS, expand
 
 from grafana.prometheus_harness import Prometheus, program, prometheus, wait_until
+from grafana.test_dashboards import PANELS, expand
 from slastream.core.units import Instant
 from slastream.export.collector import Collector
 from slastream.local.kafka import KafkaBroker
