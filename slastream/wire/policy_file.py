@@ -63,6 +63,7 @@ BURN_FACTORS = (Decimal("14.4"), Decimal(6), Decimal(3), Decimal(1))
 """Of the SRE workbook's multi-window alerts, semantics 5.8."""
 
 MAX_DEPENDENCIES = 500
+_EXAMPLES = {"start": "open", "stop": "[resolved, closed]"}
 DEFAULT_RETENTION = Duration(90 * DAY)
 DEFAULT_SKEW = Duration(5 * MINUTE)
 DEFAULT_REOPEN_WINDOW = BusinessDays(5)
@@ -425,9 +426,10 @@ class _Loader(Reader):
             return None
         known = self.calendars.get(text)
         if known is None and text not in self.broken_calendars and self.are_calendars_known:
+            names = sorted({*self.calendars, *self.broken_calendars})
             self.bad(
                 entry,
-                f"no calendar is named {text!r}; {nearest(text, self.calendars)}there are: {', '.join(sorted(self.calendars))}",
+                f"no calendar is named {text!r}; {nearest(text, names)}there are: {', '.join(names)}",
             )
         return known
 
@@ -591,7 +593,7 @@ class _Loader(Reader):
         def read(text: str) -> Decimal:
             match = _SHARE.fullmatch(text)
             if match is None:
-                raise ValueError(f"{text!r} is no share; write it in percent, like 99.5%, with at most nine decimals")
+                raise ValueError(f"{text!r} is no share; write it in percent, like 99.5%")
             value = Decimal(match[1]) / 100
             if not lowest <= value <= 1:
                 raise ValueError(f"{text!r} is beyond 100%; write a share between 0% and 100%")
@@ -788,7 +790,7 @@ class _Loader(Reader):
         rules: list[TargetRule] = []
         rest: TargetRule | None = None
         found = self.mapping(entry, None, "targets by priority")
-        if not found:
+        if not entry.node.value:
             self.bad(entry, "is empty; write targets by priority like {P1: 1h, default: 8h}")
         for priority, one in values(found):
             target = self.parsed(one, _read_target, "a target like 4h or 2 business_days")
@@ -819,7 +821,9 @@ class _Loader(Reader):
         if metric == "custom":
             for key in ("start", "stop"):
                 if key not in fields:
-                    self.bad(entry, f"a custom clock needs {key}; write a condition like {key}: {{status: open}}")
+                    self.bad(
+                        entry, f"a custom clock needs {key}; write a condition like {key}: {{status: {_EXAMPLES[key]}}}"
+                    )
         if "resume" in fields and "pause" not in fields:
             self.bad(fields["resume"], "resume without pause ends nothing; write the pause that it ends")
         for key, predicate in found.items():

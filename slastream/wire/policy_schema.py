@@ -40,6 +40,61 @@ CONDITION: Schema = {
 }
 
 
+WORDS = {
+    "calendars": "Opening hours by name; 24x7 always exists",
+    "services": "Services by name; one that is not listed exists with defaults",
+    "agreements": "Agreements by name",
+    "timezone": "A zone of the IANA database, like Europe/Berlin; default: that of the file, or UTC",
+    "hours": "Periods by weekday: mon, mon-fri, or sat,sun",
+    "holidays": "Dates, month-days of every year, countries or iCalendar files: the hours do not hold then",
+    "exceptions": "Other hours by date; they win over holidays",
+    "versions": "Fields that replace the ones before from a local midnight on, in order of time",
+    "effective_from": "From this local midnight on",
+    "customer": "Who is served",
+    "provider": "Who serves",
+    "team": "Which team serves",
+    "depends_on": "Services that it stands on; no circle",
+    "combine": "How states come together: worst, best, weighted, or at_least N",
+    "components": "Parts by name, each with a weight",
+    "weight": "How much it counts where states are weighted; default 1",
+    "kind": "sla: with a customer; ola: inside the house; uc: with a supplier",
+    "rank": "The smallest is asked first; without one, last",
+    "match": "For which tickets or services; left out: all",
+    "calendar": "In whose hours time counts; of a promise: its agreement's, otherwise 24x7",
+    "objective": "The share of promises to keep in a period",
+    "promises": "Promises by name",
+    "credits": "What a missed objective costs",
+    "supports": "An ola or uc names the agreements that stand on it",
+    "metric": "What is measured",
+    "within": "A target, or targets by priority; default is the rest",
+    "targets": "Targets with conditions; the first that holds counts",
+    "warn_at": "Marks before the due instant: 75%, -30m",
+    "on_change": "When another target is selected: retroactive, carry, restart or reassess",
+    "on_reopen": "When a met ticket is opened again: resume, new_cycle or ignore",
+    "reopen_window": "How long opening again counts; default 5 business_days",
+    "start": "When the clock starts; the metric's own, if left out",
+    "stop": "When it is done; the metric's own, if left out",
+    "reset": "When it begins anew",
+    "cancel": "When it no longer counts",
+    "pause": "While this holds, time does not count; the metric's own, if left out",
+    "resume": "What ends a pause; left out: when pause no longer holds",
+    "target": "The share to reach, in percent",
+    "period": "The calendar period of shares, in the agreement's zone; default month",
+    "basis": "Which instant of a promise decides the period; default due",
+    "window": "A calendar period, or a rolling time",
+    "threshold": "What is fast enough",
+    "count": "What states count as, where not by default",
+    "min_coverage": "The known share of a window below which nothing is claimed; default 0.9",
+    "before_first_news": "What time before the first news counts as; default excluded",
+    "min_outage": "An outage shorter than this does not count",
+    "alerts": "burn_rate: alerts as the SRE workbook has them",
+    "fee": "What is paid in a period, like 10000 EUR",
+    "cap": "The most that is credited, in percent of the fee or as an amount",
+    "bands": "Below which share which credit; the lowest band counts",
+}
+"""What a key means, wherever it stands."""
+
+
 def policy_schema() -> Schema:
     """The schema of a whole file. Its keys are the loader's, which a test proves."""
     return {
@@ -83,7 +138,10 @@ def policy_schema() -> Schema:
 def _object(keys: tuple[str, ...], properties: Schema) -> Schema:
     if set(keys) != set(properties):
         raise AssertionError(f"the schema and the loader differ in {set(keys) ^ set(properties)}")
-    return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+    described = {
+        key: {**one, **({"description": WORDS[key]} if key in WORDS else {})} for key, one in properties.items()
+    }
+    return {"type": ["object", "null"], "properties": described, "additionalProperties": False}
 
 
 def _calendar() -> Schema:
@@ -167,7 +225,7 @@ def _agreement() -> Schema:
 def _clock() -> Schema:
     rule: Schema = {
         "type": "object",
-        "properties": {"when": CONDITION, "within": TARGET, "calendar": TEXT},
+        "properties": {"when": CONDITION, "within": TARGET, "calendar": {**TEXT, "description": WORDS["calendar"]}},
         "required": ["within"],
         "additionalProperties": False,
     }
