@@ -31,7 +31,7 @@ from slastream.core.policies import (
     TargetRule,
     Warning,
 )
-from slastream.core.predicates import ALWAYS, All, Equals, Predicate
+from slastream.core.predicates import ALWAYS, All, Equals, Predicate, looks_at_event
 from slastream.core.targets import BusinessDays, CalendarDays, EndOfBusinessDay, OpenTime, Target, parse_target
 from slastream.core.units import DAY, HOUR, MINUTE, Duration, parse_duration
 from slastream.errors import PolicyError
@@ -528,7 +528,7 @@ class _Loader(Reader):
         customer = self.text(found["customer"], "the name of a customer") if "customer" in found else None
         match: Predicate | None = ALWAYS
         if "match" in found:
-            match = self.predicates.read(found["match"])
+            match = self.predicates.read_of_ticket(found["match"])
             if match is not None and is_never(match):
                 self.bad(
                     found["match"],
@@ -756,7 +756,7 @@ class _Loader(Reader):
             )
             if found is None:
                 continue
-            when = self.predicates.read(found["when"]) if "when" in found else None
+            when = self.predicates.read_of_ticket(found["when"]) if "when" in found else None
             earlier = next((n for n, rule in enumerate(rules) if self._covers(rule.when, when)), None)
             if earlier is not None and ("when" not in found or when is not None):
                 what = "has no condition" if rules[earlier].when is None else "asks for no more than this one"
@@ -836,10 +836,14 @@ class _Loader(Reader):
             )
         elif pause is not None and implies(ALWAYS, pause) and "resume" not in fields:
             self.bad(fields["pause"], "pause holds always, so the clock never runs; write when it pauses")
-        if start is not None and stop is not None and implies(start, stop):
+        # a stop that looks at the event ends the cycle before, and the start of that event begins the next
+        if start is not None and stop is not None and not looks_at_event(stop) and implies(start, stop):
             self.bad(entry, "start and stop ask for the same, so it can never start; let them ask for different things")
         if stop is not None and "stop" in fields and implies(ALWAYS, stop):
             self.bad(fields["stop"], "stop holds always, so the clock can never start; write when it stops")
+        for key in ("reset", "cancel"):
+            if key in found and implies(ALWAYS, found[key]):
+                self.bad(fields[key], f"{key} holds always, so no clock lasts; write when it does, or leave it out")
 
     def _service_promise(
         self, name: str, metric: Any, entry: Entry, fields: dict[str, Entry], calendar: Calendar
@@ -931,7 +935,7 @@ class _Loader(Reader):
                 is_last = _comes_before(earlier, one)
                 first, second = (earlier, one) if is_last else (one, earlier)
                 narrow, wide = (conditions[index], condition) if is_last else (condition, conditions[index])
-                if second.name not in noted and first.effective_from is None and implies(narrow, wide):
+                if second.name not in noted and _begins_first(first, second) and implies(narrow, wide):
                     noted.add(second.name)
                     self.bad(
                         entry if is_last else earlier_entry,
@@ -953,6 +957,13 @@ def _mapping_or_nothing(node: yaml.Node) -> yaml.Node:
 
 def _comes_before(one: Agreement, other: Agreement) -> bool:
     return other.rank is None or (one.rank is not None and one.rank < other.rank)
+
+
+def _begins_first(one: Agreement, other: Agreement) -> bool:
+    """Is `one` in force wherever `other` is?"""
+    return one.effective_from is None or (
+        other.effective_from is not None and one.effective_from <= other.effective_from
+    )
 
 
 def _condition_of(agreement: Agreement) -> Predicate:

@@ -1,5 +1,6 @@
 """Conditions of a policy: YAML to predicates, and what can be said about two of them without a ticket (contract 2)."""
 
+import fnmatch
 from collections.abc import Collection
 
 import yaml
@@ -18,6 +19,7 @@ from slastream.core.predicates import (
     Not,
     Predicate,
     Scalar,
+    looks_at_event,
 )
 from slastream.wire.yaml_nodes import Entry, Reader, below, is_null, line_of, nearest, scalar, shown
 
@@ -44,6 +46,9 @@ class PredicateReader:
 
     def read(self, entry: Entry) -> Predicate | None:
         """A mapping: everything in it is required. None after a problem."""
+        if is_null(entry.node):  # not `always`: a forgotten value must not match everything
+            self.reader.bad(entry, "is nothing; write a condition like {status: [pending, hold]}, or leave the key out")
+            return None
         before = len(self.reader.problems)
         found = self.reader.mapping(entry, None, "a condition like {status: [pending, hold]}")
         if found is None:
@@ -53,6 +58,17 @@ class PredicateReader:
             return None
         known = tuple(part for part in parts if part is not None)
         return known[0] if len(known) == 1 else All(known)
+
+    def read_of_ticket(self, entry: Entry) -> Predicate | None:
+        """A condition that is asked of the ticket alone, without an event."""
+        found = self.read(entry)
+        if found is not None and looks_at_event(found):
+            self.reader.bad(
+                entry,
+                "looks at an event, but is asked of the ticket alone, so it says nothing; write conditions on attributes",
+            )
+            return None
+        return found
 
     def _part(self, name: str, entry: Entry) -> Predicate | None:
         match name:
@@ -170,6 +186,11 @@ class PredicateReader:
                     return None
                 return Exists(name, value)
             case _:
+                if not name.startswith("fields."):
+                    self.reader.bad(
+                        entry, f"compares numbers, but {name} is text, so it never holds; write its values as a list"
+                    )
+                    return None
                 value = scalar(entry.node) if isinstance(entry.node, yaml.ScalarNode) else None
                 if not isinstance(value, int | float) or isinstance(value, bool):
                     self.reader.bad(entry, f"is {shown(entry.node)}; write a number")
@@ -198,8 +219,36 @@ def implies(one: Predicate, other: Predicate) -> bool:
 
 def excludes(one: Predicate, other: Predicate) -> bool:
     """Do the two name one attribute with no value in common, so that no ticket has both?"""
-    mine, theirs = required(one), required(other)
-    return any(name in theirs and not (values & theirs[name]) for name, values in mine.items() if name != "tags")
+    if isinstance(one, AnyOf):
+        return all(excludes(part, other) for part in one.parts)
+    if isinstance(other, AnyOf):
+        return all(excludes(one, part) for part in other.parts)
+    if isinstance(one, All):
+        return any(excludes(part, other) for part in one.parts)
+    if isinstance(other, All):
+        return any(excludes(one, part) for part in other.parts)
+    return _rules_out(one, other) or _rules_out(other, one)
+
+
+def _rules_out(one: Predicate, other: Predicate) -> bool:
+    """`excludes` for two conditions on one attribute each. A ticket may have several tags."""
+    match one, other:
+        case Equals(name=name, values=values), Equals(name=same, values=others):
+            return name == same and name != "tags" and values.isdisjoint(others)
+        case Equals(name=name, values=values), Glob(name=same, pattern=pattern):
+            return name == same and name != "tags" and not any(_fits(value, pattern) for value in values)
+        case Exists(name=name, expected=False), Equals(name=same) | Glob(name=same) | Compare(name=same):
+            return name == same
+        case Exists(name=name, expected=expected), Exists(name=same, expected=other_expected):
+            return name == same and expected is not other_expected
+        case Not(part=part), _:
+            return implies(other, part)
+        case _:
+            return False
+
+
+def _fits(value: Scalar, pattern: str) -> bool:
+    return isinstance(value, str) and fnmatch.fnmatchcase(value, pattern)
 
 
 def is_never(predicate: Predicate) -> bool:
@@ -219,18 +268,3 @@ def is_never(predicate: Predicate) -> bool:
             return part == ALWAYS
         case _:
             return False
-
-
-def required(predicate: Predicate) -> dict[str, frozenset[Scalar]]:
-    """The attributes that must have one of these values."""
-    match predicate:
-        case Equals(name=name, values=values):
-            return {name: values}
-        case All(parts=parts):
-            found: dict[str, frozenset[Scalar]] = {}
-            for part in parts:
-                for name, values in required(part).items():
-                    found[name] = found.get(name, values) & values
-            return found
-        case _:
-            return {}

@@ -20,6 +20,7 @@ from slastream.core.predicates import (
     Predicate,
     compile_predicate,
 )
+from slastream.wire.policy_file import PolicyFileError, load_policy
 from slastream.wire.predicate_text import PredicateReader, excludes, implies, is_never
 from slastream.wire.yaml_nodes import Entry, Reader, parse
 
@@ -259,3 +260,71 @@ def test_no_ticket_has_both_of_what_excludes_each_other(
 ) -> None:
     if excludes(one, other) and not isinstance(ticket.get("fields.x"), list):  # a field is taken for one value
         assert not (holds(one, ticket) and holds(other, ticket))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("{priority: P1}", "{priority: {not: [P1, P2]}}"),
+        ("{service: {glob: 'db-*'}}", "{service: web}"),
+        ("{assignee: {exists: false}}", "{assignee: ann}"),
+        ("{any: [{type: a}, {type: b}]}", "{type: c, priority: P1}"),
+    ],
+)
+def test_operators_exclude_each_other_too(one: str, other: str) -> None:
+    assert excludes(condition(one), condition(other))
+    assert excludes(condition(other), condition(one))
+
+
+@pytest.mark.parametrize("text", ["~", "{not: ~}", "{any: [~]}"])
+def test_a_condition_left_empty_is_refused_and_does_not_hold_always(text: str) -> None:
+    assert "is nothing" in refusal(text)
+
+
+def test_a_text_is_not_compared_with_a_number() -> None:
+    assert "never holds" in refusal("{priority: {gte: 3}}")
+
+
+# ---- in a policy
+
+
+def messages(promise: str, match: str = "{}") -> list[str]:
+    text = f"version: 1\nagreements:\n  a:\n    kind: sla\n    match: {match}\n    promises:\n      x: {promise}\n"
+    try:
+        load_policy([("policy.yaml", text)], lambda name: name.encode())
+    except PolicyFileError as error:
+        return [f"{one.path}: {one.message}" for one in error.problems]
+    return []
+
+
+CUSTOM = "{metric: custom, start: {status: open}, stop: {status: closed}, within: 8h}"
+
+
+@pytest.mark.parametrize("looks", ["{event.type: created}", "{not: {changed: priority}}", "{message: {author: agent}}"])
+def test_match_and_when_are_asked_of_the_ticket_alone(looks: str) -> None:
+    (found,) = messages(CUSTOM, match=looks)
+    assert found.startswith("agreements.a.match: looks at an event")
+    (found,) = messages(f"{{metric: closure, targets: [{{when: {looks}, within: 4h}}]}}")
+    assert found.startswith("agreements.a.promises.x.targets[0].when: looks at an event")
+
+
+@pytest.mark.parametrize("key", ["reset", "cancel"])
+def test_a_clock_that_always_ends_is_refused(key: str) -> None:
+    (found,) = messages(CUSTOM.replace("within", f"{key}: {{}}, within"))
+    assert found.startswith(f"agreements.a.promises.x.{key}: {key} holds always")
+
+
+def test_a_clock_from_one_message_to_the_next_is_fine_but_not_one_that_starts_inside_its_stop() -> None:
+    assert messages("{metric: custom, start: {message.author: agent}, stop: {message.author: agent}, within: 8h}") == []
+    (found,) = messages("{metric: custom, start: {status: closed}, stop: {status: [resolved, closed]}, within: 8h}")
+    assert "it can never start" in found
+
+
+def test_an_agreement_hides_only_those_that_do_not_begin_before_it() -> None:
+    text = (
+        "version: 1\nagreements:\n  new: {kind: sla, rank: 1, effective_from: 2026-07-01, promises: {}}\n"
+        "  old: {kind: sla, rank: 2, effective_from: 2026-01-01, promises: {}}\n"
+    )
+    assert len(load_policy([("policy.yaml", text)], lambda name: name.encode()).agreements) == 2
+    with pytest.raises(PolicyFileError, match="old: never applies: 'new'"):
+        load_policy([("policy.yaml", text.replace("2026-01-01", "2026-08-01"))], lambda name: name.encode())
