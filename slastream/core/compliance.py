@@ -3,6 +3,9 @@
 A `Contribution` is what one cycle of a clock counts for. `Tally` keeps, for one service, agreement and promise, the counts of
 every period; a contribution is taken out and put in again whenever it changes, so that corrections and repetitions are exact.
 A due instant still to come is kept aside and counted when time has reached it.
+
+A rolling period holds what lies in `(now - length, now]`. It is counted from the contributions when it is asked for, and published
+when it has moved by a step, a sixtieth of its length (semantics 5.7).
 """
 
 import heapq
@@ -11,9 +14,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from slastream.core.periods import Periods
+from slastream.core.periods import ROLLING, Periods
 from slastream.core.policies import Agreement, Credits
-from slastream.core.units import Instant
+from slastream.core.units import Duration, Instant
+
+STEPS = 60
+"""A rolling period moves in steps of this part of its length."""
 
 
 class Contribution(NamedTuple):
@@ -83,6 +89,12 @@ class Tally:
     breached: int = 0
     touched: set[Instant] = field(default_factory=set)
     _due: list[tuple[Instant, str]] = field(default_factory=list)
+    _step: int | None = None
+
+    @property
+    def rolling(self) -> Duration | None:
+        """The length of a rolling period; None for a calendar one."""
+        return ROLLING.get(self.agreement.objective.period)
 
     def put(self, clock: str, contribution: Contribution | None) -> None:
         """Sets what a clock counts for; None takes it out."""
@@ -110,7 +122,8 @@ class Tally:
             while self._due and self._due[0] == entry:
                 heapq.heappop(self._due)
             one = self.contributions.get(clock)
-            if one is not None and one.due_at == due_at and due_at > before and one.status != "cancelled":
+            is_due = one is not None and one.due_at == due_at and due_at > before and one.status != "cancelled"
+            if one is not None and is_due and self.rolling is None:
                 counts = self._counts_at(due_at)
                 counts.due_total += 1
                 counts.due_met += one.is_met
@@ -122,6 +135,14 @@ class Tally:
 
     def lines(self, every: bool = True) -> Iterator[Line]:
         """The periods in order (`every`), or those touched since the last call; the running one is always among them."""
+        length = self.rolling
+        if length is not None:
+            step = self.now // max(1, length // STEPS)
+            if every or step != self._step:
+                self._step = step
+                start = Instant(self.now - length)
+                yield Line(start, self.now, self.running_counts(self.now), self.breached, self.open)
+            return
         running, end = self.calendar_periods.of(self.now)
         self.periods.setdefault(running, Counts())
         for start in sorted(self.periods if every else self.touched | {running}):
@@ -136,6 +157,28 @@ class Tally:
                 yield Line(start, self._end_of(start), counts, None, None)
         self.touched.clear()
 
+    def running_counts(self, at: Instant) -> Counts:
+        """Of the running period at `at`, which does not lie before `now`."""
+        length = self.rolling
+        if length is None:
+            return self.periods.get(self.calendar_periods.of(at)[0], Counts())
+        counts, start = Counts(), at - length
+        for one in self.contributions.values():
+            if one.status == "cancelled":
+                ended_at = one.stopped_at if one.stopped_at is not None else one.started_at
+                counts.cancelled += start < ended_at <= at
+                continue
+            if start < one.started_at <= at:
+                counts.started_total += 1
+                counts.started_met += one.is_met
+            if one.due_at is not None and start < one.due_at <= at:
+                counts.due_total += 1
+                counts.due_met += one.is_met
+            if one.stopped_at is not None and start < one.stopped_at <= at:
+                counts.completed_total += 1
+                counts.completed_met += one.is_met
+        return counts
+
     def _end_of(self, start: Instant) -> Instant:
         return self.calendar_periods.of(start)[1]
 
@@ -145,6 +188,11 @@ class Tally:
         return self.periods.setdefault(start, Counts())
 
     def _count(self, one: Contribution, sign: int) -> None:
+        if one.stopped_at is None and one.status != "cancelled":
+            self.open += sign
+            self.breached += sign if one.status == "breached" else 0
+        if self.rolling is not None:
+            return
         if one.status == "cancelled":
             self._counts_at(one.stopped_at if one.stopped_at is not None else one.started_at).cancelled += sign
             return
@@ -156,10 +204,7 @@ class Tally:
             counts = self._counts_at(one.due_at)
             counts.due_total += sign
             counts.due_met += met
-        if one.stopped_at is None:
-            self.open += sign
-            self.breached += sign if one.status == "breached" else 0
-        else:
+        if one.stopped_at is not None:
             counts = self._counts_at(one.stopped_at)
             counts.completed_total += sign
             counts.completed_met += met

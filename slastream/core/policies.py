@@ -97,10 +97,13 @@ class ServicePromise:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """The share of promises to keep in a period; `target` None gives shares without a goal."""
+    """The share of promises to keep in a period; `target` None gives shares without a goal.
+
+    `period` is one of PERIODS, of the agreement's zone, or of ROLLING_WINDOWS.
+    """
 
     target: Decimal | None = None
-    period: Period = "month"
+    period: str = "month"
     basis: Basis = "due"
 
 

@@ -168,7 +168,7 @@ LABELS = {
     "priority": "the ticket's priority; empty without one. As many as the desk uses",
     "status": "/".join(OPEN_STATUSES),
     "verdict": "/".join(VERDICT_WORDS),
-    "window": "kind of the running period: day/week/month/quarter/year",
+    "window": "kind of the running period: day/week/month/quarter/year, or rolling, such as 28d",
     "basis": "/".join(BASES),
     "customer": "of the agreement, else of the service in the policy; empty without one",
     "currency": "of the agreement's credits",

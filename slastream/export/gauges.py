@@ -76,9 +76,8 @@ class TicketGauges:
         """Take what a partition has now."""
         self._clocks.append(list(state.clocks.values()))
         for key, tally in state.tallies.items():
-            start = tally.calendar_periods.of(max(tally.now, state.time))[0]
-            counts = tally.periods.get(start)
-            shares = tuple((basis, *(counts.of(basis) if counts else (0, 0))) for basis in catalogue.BASES)
+            counts = tally.running_counts(max(tally.now, state.time))
+            shares = tuple((basis, *counts.of(basis)) for basis in catalogue.BASES)
             self._tallies.append(TallyReading(key, tally.agreement, shares))
 
     async def add_up(self) -> None:

@@ -212,9 +212,11 @@ class ServicePartition:
         tally.advance(self.time)
         for line in tally.lines(every=False):
             message = compliance_line(service or None, tally.agreement, promise, line)
-            name = orjson.dumps(
-                [service, agreement_name, promise, message["window"]["kind"], message["window"]["start"]]
-            )
+            window = message["window"]
+            start = (
+                None if tally.rolling is not None else window["start"]
+            )  # the newest of a rolling period replaces the last
+            name = orjson.dumps([service, agreement_name, promise, window["kind"], start])
             self._outputs.append(Output(COMPLIANCE, service.encode(), name, orjson.dumps(message)))
 
     def _reject(self, record: Record, error: EventError) -> None:

@@ -585,7 +585,7 @@ class _Loader(Reader):
             return Objective()
         found = self.mapping(entry, OBJECTIVE_KEYS, "an objective like {target: 95%, period: month, basis: due}") or {}
         target = self._share(found["target"]) if "target" in found else None
-        period: Any = self.word(found["period"], PERIODS) if "period" in found else "month"
+        period: Any = self.word(found["period"], (*PERIODS, *ROLLING_WINDOWS)) if "period" in found else "month"
         basis: Any = self.word(found["basis"], ("completed", "due", "started")) if "basis" in found else "due"
         return Objective(target, period or "month", basis or "due")
 

@@ -205,7 +205,11 @@ def _agreement() -> Schema:
     }
     objective = _object(
         OBJECTIVE_KEYS,
-        {"target": SHARE, "period": {"enum": list(PERIODS)}, "basis": {"enum": ["completed", "due", "started"]}},
+        {
+            "target": SHARE,
+            "period": {"enum": [*PERIODS, *ROLLING_WINDOWS]},
+            "basis": {"enum": ["completed", "due", "started"]},
+        },
     )
     properties: Schema = {
         "kind": {"enum": ["sla", "ola", "uc"], "description": "With a customer, inside the house, with a supplier"},
