@@ -19,7 +19,7 @@ JUNE = parse_instant("2026-06-01T00:00:00+02:00")
 
 
 def tally(now: Instant, period: str = "month") -> Tally:
-    objective = Objective(Decimal("0.95"), period)  # type: ignore[arg-type]
+    objective = Objective(Decimal("0.95"), period)
     agreement = Agreement("gold", "sla", None, None, ALWAYS, BERLIN, objective, (), ())
     return Tally(agreement, Periods(period, BERLIN), now)
 
