@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from slastream.core.calendars import Calendar
@@ -74,6 +74,7 @@ def test_a_word_that_is_no_period_is_an_error() -> None:
         first_day(date(2026, 1, 1), "fortnight")
 
 
+@settings(deadline=None)
 @given(instants, kinds, zones)
 @example(parse_instant("2026-03-29T00:59:59.999999Z"), "day", "Europe/Berlin")
 def test_every_instant_lies_in_its_period_and_the_next_begins_where_it_ends(at: Instant, kind: str, zone: str) -> None:
@@ -84,6 +85,7 @@ def test_every_instant_lies_in_its_period_and_the_next_begins_where_it_ends(at: 
     assert period_of(Instant(end - 1), kind, calendar) == (start, end)
 
 
+@settings(deadline=None)
 @given(st.dates(date(1, 2, 1), date(9998, 12, 31)), kinds)
 def test_periods_of_a_kind_lie_side_by_side(day: date, kind: str) -> None:
     first = first_day(day, kind)
@@ -93,6 +95,7 @@ def test_periods_of_a_kind_lie_side_by_side(day: date, kind: str) -> None:
     assert first_day(following - timedelta(days=1), kind) == first
 
 
+@settings(deadline=None)
 @given(st.lists(instants, max_size=30), kinds, zones)
 def test_remembered_periods_are_the_same_in_any_order_of_asking(ats: list[Instant], kind: str, zone: str) -> None:
     calendar = Calendar.always(zone)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slastream.core.predicates import (
@@ -240,6 +240,7 @@ tickets = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(predicates, predicates, tickets)
 def test_where_a_condition_holds_what_it_implies_holds(
     one: Predicate, other: Predicate, ticket: dict[str, Any]
@@ -248,12 +249,14 @@ def test_where_a_condition_holds_what_it_implies_holds(
         assert holds(other, ticket)
 
 
+@settings(deadline=None)
 @given(predicates, tickets)
 def test_what_never_holds_never_does(predicate: Predicate, ticket: dict[str, Any]) -> None:
     if is_never(predicate):
         assert not holds(predicate, ticket)
 
 
+@settings(deadline=None)
 @given(predicates, predicates, tickets)
 def test_no_ticket_has_both_of_what_excludes_each_other(
     one: Predicate, other: Predicate, ticket: dict[str, Any]
