@@ -174,13 +174,15 @@ class Cycle:
             left = target - self.used_us
             return calendar.add(since, Duration(left)) if left > 0 else self._reached(target)
         due_at = self._due_after_pauses()
-        return self._moved(due_at, self.since, since) if self.is_paused and self.since <= due_at else due_at
+        began_at = Instant(self.switches[-1])
+        return self._moved(due_at, began_at, since) if self.is_paused and began_at <= due_at else due_at
 
     def _due_after_pauses(self) -> Instant:
         """A target in days or a time of day, moved by the pauses that are over; one that began behind it moves it no more."""
         due_at = due_of(self.selection.calendar, self.started_at, self.selection.within)
         for start, end, is_pause in self._stretches():
-            if is_pause and start <= due_at:
+            is_over = not self.is_paused or start != self.switches[-1]
+            if is_pause and is_over and start <= due_at:
                 due_at = self._moved(due_at, start, end)
         return due_at
 
@@ -385,7 +387,7 @@ class Cycle:
         if target is not None:
             return self._progress(at) > target
         due_at = self._due_after_pauses()
-        return self.since > due_at if self.is_paused else due_at < at
+        return self.switches[-1] > due_at if self.is_paused else due_at < at
 
     def _breach_at(self) -> Instant | None:
         """The first instant beyond which it is late, as things stand; None while it stands still."""
