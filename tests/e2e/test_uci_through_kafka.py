@@ -30,7 +30,7 @@ from slastream.wire.lines import Json as Line
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(400)]
 
 EXAMPLE = REPOSITORY / "examples" / "uci"
-PASSING = {"revision", "id", "as_of", "is_at_risk"}
+PASSING = {"revision", "id", "as_of", "is_at_risk", "corrects"}
 """Fields that tell when and how often a verdict was published."""
 RUNNING = {"elapsed_seconds", "remaining_seconds", "paused_seconds", "due_if_resumed_now", "in_hours"}
 """Fields of a clock that still runs: they change with `as_of` alone."""
