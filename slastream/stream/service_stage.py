@@ -27,17 +27,15 @@ TallyKey = tuple[str, str, str]
 
 
 class Counted(NamedTuple):
-    """A clock as stage 2 keeps it. `revision` and `as_of` say which of two verdicts is the newer."""
+    """A clock as stage 2 keeps it, as its newest verdict had it at `as_of`."""
 
     service: str
     agreement: str
     promise: str
     contribution: Contribution
-    revision: int
     as_of: Instant
     elapsed_us: int
     is_at_risk: bool
-    is_paused: bool
 
     @property
     def tally_key(self) -> TallyKey:
@@ -239,11 +237,9 @@ def counted_from_verdict(line: dict[str, object]) -> Counted:
             _instant(get("stopped_at")),
             None if get("priority") is None else str(get("priority")),
         ),
-        revision=int(str(line["revision"])),
         as_of=parse_instant(str(line["as_of"])),
         elapsed_us=round(float(str(line["elapsed_seconds"])) * 1_000_000),
         is_at_risk=get("is_at_risk") is True,
-        is_paused=status == "paused",
     )
 
 
