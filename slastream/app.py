@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from slastream.core.availability import Availability
 from slastream.core.engine import TicketReplay
 from slastream.core.events import Tick, TicketEvent
 from slastream.core.policies import Policy
 from slastream.core.units import Instant, format_instant, parse_instant
 from slastream.errors import EventError, PolicyError
 from slastream.ingest.files import open_lines
+from slastream.wire.availability_lines import availability_line, service_fact_line
 from slastream.wire.events import canonical, decode_event
 from slastream.wire.lines import Json, compliance_line, fact_line, verdict_line
 from slastream.wire.policy_file import load_policy
@@ -101,6 +103,8 @@ def replay(policy: Policy, lines: Lines, until: Instant | None = None, show: str
     """Runs events through the engine; the same set of events gives the same lines whatever their order."""
     keeps_facts = show in ("facts", "all")
     engine = TicketReplay(policy, until, canonical, keeps_facts)
+    services = Availability(policy, canonical)
+    keeps_services = show in ("availability", "facts", "all") and services.book.has_promises
     rejected: list[Rejected] = []
     latest = None if until is None else until + policy.max_clock_skew
     for file, number, line in lines():
@@ -119,10 +123,12 @@ def replay(policy: Policy, lines: Lines, until: Instant | None = None, show: str
         engine.see(at)
         if isinstance(event, TicketEvent):
             engine.feed(event)
+        elif keeps_services:
+            services.feed(event)
     if engine.unordered:
         _refold(engine, lines, until)
     engine.close()
-    return Replayed(_shown(engine, show, rejected), rejected, engine.end)
+    return Replayed(_shown(engine, services, show, rejected), rejected, engine.end)
 
 
 def _future(at: Instant, until: Instant | None) -> str:
@@ -147,7 +153,7 @@ def _refold(engine: TicketReplay, lines: Lines, until: Instant | None) -> None:
         engine.refold(ticket_id, found)
 
 
-def _shown(engine: TicketReplay, show: str, rejected: list[Rejected]) -> Iterator[Json]:
+def _shown(engine: TicketReplay, services: Availability, show: str, rejected: list[Rejected]) -> Iterator[Json]:
     book, end = engine.book, engine.end
     if show in ("verdicts", "all") and end is not None:
         for ticket, cycle in engine.cycles():
@@ -162,10 +168,16 @@ def _shown(engine: TicketReplay, show: str, rejected: list[Rejected]) -> Iterato
         )  # fmt: skip
         for one in ordered:
             yield fact_line(one.ticket_id, one.fact, one.labels, None, book)
+        if end is not None:
+            for declared in services.facts(end):
+                yield service_fact_line(declared, None, services.book)
     if show in ("compliance", "all"):
         agreements = {agreement.name: agreement for agreement in book.policy.agreements}
         for service, agreement, promise, line in engine.compliance():
             yield compliance_line(service, agreements[agreement], promise, line)
+    if show in ("availability", "all") and end is not None:
+        for measured in services.readings(end):
+            yield availability_line(measured)
     if show in ("rejected", "all"):
         for bad in rejected:
             yield {"kind": "rejected", "line": bad.line, "reason": bad.reason, "path": bad.path}

@@ -15,7 +15,7 @@ from slastream.app import load_policy_path, replay
 from slastream.core.targets import due, parse_target
 from slastream.core.units import format_instant, parse_instant, seconds_text
 
-FILES = ("tickets", "credits", "rejects")
+FILES = ("tickets", "credits", "rejects", "availability")
 
 
 def runner(shared: Path) -> Any:

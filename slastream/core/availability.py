@@ -1,0 +1,262 @@
+"""Availability, success and latency of every service of a log: which promises apply, and their measures.
+
+`Availability` takes events in any order. What it says is computed from what was heard, so that a late event changes what it
+touches and nothing else.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from slastream.core.accounts import (
+    account_of_events,
+    account_of_time,
+    open_time,
+    outages_of,
+    without_short_outages,
+)
+from slastream.core.events import MaintenanceEvent, MonitoringEvent
+from slastream.core.intervals import Interval
+from slastream.core.policies import Agreement, Policy, Service, ServicePromise
+from slastream.core.predicates import (
+    ALWAYS,
+    All,
+    AnyOf,
+    Compare,
+    Equals,
+    Exists,
+    Glob,
+    Not,
+    Predicate,
+    compile_predicate,
+)
+from slastream.core.services import Canonical, Count, History, ServiceStates, State
+from slastream.core.units import DAY, MILLISECOND, Instant
+from slastream.core.windows import Measure, Reading, ServiceFact
+
+SERVICE_ATTRIBUTES = frozenset({"service", "customer", "provider", "team"})
+"""What agreements may ask of a service (semantics 3.2)."""
+NO_EVENTS = account_of_events(())
+
+
+class Promised(NamedTuple):
+    """A promise of an agreement that applies to a service."""
+
+    agreement: Agreement
+    promise: ServicePromise
+
+
+class ServiceBook:
+    """Which promises apply to a service."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._matches = [compile_predicate(of_service(agreement.match) or ALWAYS) for agreement in policy.agreements]
+        self._known: dict[str, tuple[Promised, ...]] = {}
+
+    @property
+    def has_promises(self) -> bool:
+        return any(agreement.service_promises for agreement in self.policy.agreements)
+
+    def service(self, name: str) -> Service:
+        return self.policy.services.get(name) or Service(name)
+
+    def promises_of(self, name: str) -> tuple[Promised, ...]:
+        """Of each kind of agreement the first by rank that matches, with `match_mode: all` every one."""
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = tuple(
+                Promised(agreement, promise)
+                for agreement in self._agreements(self.service(name))
+                for promise in agreement.service_promises
+            )
+        return known
+
+    def _agreements(self, service: Service) -> list[Agreement]:
+        attributes = {
+            "service": service.name, "customer": service.customer, "provider": service.provider, "team": service.team,
+        }  # fmt: skip
+        ranked = sorted(
+            zip(self.policy.agreements, self._matches, strict=True),
+            key=lambda one: (one[0].rank is None, one[0].rank or 0, one[0].name),
+        )
+        found: dict[str, list[Agreement]] = {}
+        for agreement, matches in ranked:
+            is_customer = agreement.customer is None or agreement.customer == service.customer
+            if is_customer and matches(attributes, None, ()):
+                found.setdefault(agreement.kind, []).append(agreement)
+        of_kind = found.values() if self.policy.match_mode == "all" else (every[:1] for every in found.values())
+        return sorted((agreement for every in of_kind for agreement in every), key=lambda one: one.name)
+
+
+def of_service(predicate: Predicate) -> Predicate | None:
+    """What is left of a condition when only a service is asked; None: nothing."""
+    match predicate:
+        case Equals(name=name) | Glob(name=name) | Compare(name=name) | Exists(name=name):
+            return predicate if name in SERVICE_ATTRIBUTES else None
+        case Not(part=part):
+            inner = of_service(part)
+            return None if inner is None else Not(inner)
+        case All(parts=parts):
+            return All(tuple(found for part in parts if (found := of_service(part)) is not None))
+        case AnyOf(parts=parts):
+            left = tuple(found for part in parts if (found := of_service(part)) is not None)
+            return AnyOf(left) if left or not parts else None
+        case _:
+            return None
+
+
+class Measured(NamedTuple):
+    service: str
+    agreement: Agreement
+    promise: ServicePromise
+    reading: Reading
+
+
+class Declared(NamedTuple):
+    service: str
+    agreement: Agreement
+    promise: ServicePromise
+    fact: ServiceFact
+
+
+class Availability:
+    """All services of a log."""
+
+    def __init__(self, policy: Policy, canonical: Canonical) -> None:
+        self.book = ServiceBook(policy)
+        self.histories: dict[str, History] = {}
+        self.states = ServiceStates(policy, self.histories)
+        self._canonical = canonical
+
+    def feed(self, event: MonitoringEvent | MaintenanceEvent) -> bool:
+        """Takes an event in; False where it changes nothing."""
+        history = self.histories.get(event.service)
+        if history is None:
+            history = self.histories[event.service] = History(event.service, self._canonical)
+        has_changed = history.add(event)
+        if has_changed:
+            self.states.forget(event.service)
+        return has_changed
+
+    def services(self) -> list[str]:
+        """Those that the policy lists, and those that were heard of."""
+        heard = (name for name, history in self.histories.items() if history.reports or history.counts)
+        return sorted({*self.book.policy.services, *heard})
+
+    def readings(self, until: Instant) -> Iterator[Measured]:
+        """Every window that there is to show, by identity."""
+        for name in self.services():
+            for agreement, promise, measure in self._measures(name, until):
+                for window in measure.windows(until):
+                    yield Measured(name, agreement, promise, measure.read(window, until))
+
+    def facts(self, until: Instant) -> Iterator[Declared]:
+        for name in self.services():
+            for agreement, promise, measure in self._measures(name, until):
+                for fact in measure.facts(until):
+                    yield Declared(name, agreement, promise, fact)
+
+    def _measures(self, name: str, until: Instant) -> Iterator[tuple[Agreement, ServicePromise, Measure]]:
+        for agreement, promise in self.book.promises_of(name):
+            measure = self.measure(name, agreement, promise, until)
+            if measure is not None:
+                yield agreement, promise, measure
+
+    def measure(self, name: str, agreement: Agreement, promise: ServicePromise, until: Instant) -> Measure | None:
+        """None where a service that the policy does not list has nothing of what the promise measures."""
+        if agreement.effective_from is not None and agreement.effective_from >= until:
+            return None
+        is_listed = name in self.book.policy.services
+        if promise.metric == "availability":
+            state = self.states.of(name)
+            if state.first_news is None and not is_listed:
+                return None
+            return measure_of_time(state, agreement, promise, until)
+        history = self.histories.get(name)
+        counts = [] if history is None else list(counts_of(history, agreement, promise))
+        return measure_of_events(counts, agreement, promise) if counts or is_listed else None
+
+
+def measure_of_time(state: State, agreement: Agreement, promise: ServicePromise, until: Instant) -> Measure:
+    effective_from = agreement.effective_from
+    news = until if state.first_news is None else state.first_news
+    low = min(news, until) - 400 * DAY
+    hours = open_time(promise.calendar, effective_from, low, until + DAY)
+    levels = without_short_outages(state.levels, promise.min_outage, until)
+    account = account_of_time(levels, state.first_news, promise.count, promise.before_first_news, hours)
+    alert_account = account
+    if promise.burn_alerts and promise.before_first_news != "unknown":
+        alert_account = account_of_time(levels, state.first_news, promise.count, "unknown", hours)
+    begins_at = state.first_news
+    if effective_from is not None and (
+        begins_at is None or begins_at < effective_from or promise.before_first_news == "unknown"
+    ):
+        begins_at = effective_from
+    return Measure(
+        agreement=agreement,
+        promise=promise,
+        account=account,
+        alert_account=alert_account,
+        outages=tuple(outages_of(levels, hours, until)),
+        down=account_of_time(levels, state.first_news, _ONLY_DOWN, "excluded", hours),
+        begins_at=begins_at,
+        opens_at=effective_from,
+        is_of_events=False,
+    )
+
+
+_ONLY_DOWN = {"up": "good", "degraded": "good", "maintenance": "good", "unknown": "good", "down": "bad"}
+
+
+def measure_of_events(counts: list[tuple[int, int, int]], agreement: Agreement, promise: ServicePromise) -> Measure:
+    account = account_of_events(counts)
+    return Measure(
+        agreement=agreement,
+        promise=promise,
+        account=account,
+        alert_account=account,
+        outages=(),
+        down=NO_EVENTS,
+        begins_at=counts[0][0] - 1 if counts else agreement.effective_from,
+        opens_at=agreement.effective_from,
+        is_of_events=True,
+    )
+
+
+def counts_of(history: History, agreement: Agreement, promise: ServicePromise) -> Iterator[tuple[int, int, int]]:
+    """(instant, good, total) of what a promise counts: in its hours, from its beginning on, outside of maintenance."""
+    counts_maintenance = promise.count.get("maintenance", "excluded") in ("good", "bad")
+    maintained: dict[str | None, list[Interval]] = {}
+    for count in history.counts:
+        pair = _pair(count, promise)
+        if pair is None:
+            continue
+        inside = count.occurred_at - 1
+        if agreement.effective_from is not None and inside < agreement.effective_from:
+            continue
+        if not promise.calendar.is_open(Instant(inside)):
+            continue
+        if not counts_maintenance and _is_maintained(history, count.component, inside, maintained):
+            continue
+        yield count.occurred_at, *pair
+
+
+def _pair(count: Count, promise: ServicePromise) -> tuple[int, int] | None:
+    if promise.metric == "success":
+        return None if count.good is None or count.total is None else (count.good, count.total)
+    if not count.latency or promise.threshold is None:
+        return None
+    fast = max((events for bound, events in count.latency if bound * MILLISECOND <= promise.threshold), default=0)
+    bound, every = count.latency[-1]
+    return fast, every if bound == float("inf") else max(every, count.total or 0)
+
+
+def _is_maintained(history: History, component: str, at: int, known: dict[str | None, list[Interval]]) -> bool:
+    for name in (None, component):
+        if name not in known:
+            known[name] = history.maintained(name)
+        index = bisect_left(known[name], (at + 1, 0)) - 1
+        if index >= 0 and at < known[name][index][1]:
+            return True
+    return False

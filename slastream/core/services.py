@@ -1,0 +1,225 @@
+"""The services of a log: what was heard of each, and the state of each that follows, by time (semantics 5.1 to 5.4).
+
+`History` is the set of what was heard of one service. Only which events are in it decides, never how they came: a repetition
+changes nothing, a late one stands where it belongs, of two with one id the later counts. `ServiceStates` puts histories
+together: components, the services that one depends on, maintenance.
+"""
+
+from bisect import insort
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
+
+from slastream.core.events import STATES, MaintenanceEvent, MonitoringEvent
+from slastream.core.intervals import Interval, merged
+from slastream.core.policies import Policy, Service
+from slastream.core.reports import RANK, Report, states_of
+from slastream.core.states import LEVELS, MAINTENANCE, UNKNOWN, Levels, combination
+from slastream.core.steps import BEGINNING, Steps, combined, overlaid, steps_of
+from slastream.core.units import Instant
+
+Canonical = Callable[[bytes], bytes]
+_LEVELS = tuple(LEVELS[state] for state in STATES)
+
+
+class Count(NamedTuple):
+    """Events of a component in the interval that ends at `occurred_at`; `latency` as in `MonitoringEvent`."""
+
+    occurred_at: int
+    sequence: int
+    event_id: str
+    component: str
+    good: int | None
+    total: int | None
+    latency: tuple[tuple[float, int], ...] | None
+
+
+Ordered = TypeVar("Ordered", Report, Count)
+
+
+class _Heard(NamedTuple):
+    """An event of an id: which component's report it is, its counts, and what decides between two of one id."""
+
+    occurred_at: int
+    sequence: int
+    component: str
+    report: Report | None
+    counted: Count | None
+    content: bytes
+
+
+class History:
+    """Everything heard of one service."""
+
+    def __init__(self, name: str, canonical: Canonical) -> None:
+        self.name = name
+        self.reports: dict[str, list[Report]] = {}
+        self.counts: list[Count] = []
+        self.maintenance: dict[str, MaintenanceEvent] = {}
+        self._canonical = canonical
+        self._heard: dict[str, _Heard] = {}
+
+    def add(self, event: MonitoringEvent | MaintenanceEvent) -> bool:
+        """Takes an event in; False where it changes nothing."""
+        if isinstance(event, MaintenanceEvent):
+            return self._add_maintenance(event)
+        old = self._heard.get(event.event_id)
+        new = _heard_of(event)
+        if old is not None:
+            if old.content == new.content or self._order(old) >= self._order(new):
+                return False
+            self._forget(old)
+        self._heard[event.event_id] = new
+        if new.report is not None:
+            _insert(self.reports.setdefault(new.component, []), new.report)
+        if new.counted is not None:
+            _insert(self.counts, new.counted)
+        return new.report is not None or new.counted is not None
+
+    def _add_maintenance(self, event: MaintenanceEvent) -> bool:
+        old = self.maintenance.get(event.maintenance_id)
+        if old is not None and self._revision(old) >= self._revision(event):
+            return False
+        self.maintenance[event.maintenance_id] = event
+        return True
+
+    def _revision(self, event: MaintenanceEvent) -> tuple[int, int, bytes]:
+        return event.revision, event.occurred_at, self._canonical(event.content)
+
+    def _order(self, heard: _Heard) -> tuple[int, int, bytes]:
+        return heard.occurred_at, heard.sequence, self._canonical(heard.content)
+
+    def _forget(self, heard: _Heard) -> None:
+        if heard.report is not None:
+            self.reports[heard.component].remove(heard.report)
+            if not self.reports[heard.component]:
+                del self.reports[heard.component]
+        if heard.counted is not None:
+            self.counts.remove(heard.counted)
+
+    @property
+    def first_news(self) -> Instant | None:
+        """Of its own components."""
+        return Instant(min(found)) if (found := [one[0].occurred_at for one in self.reports.values() if one]) else None
+
+    def maintained(self, component: str | None) -> list[Interval]:
+        """The planned maintenance of a component, or of the whole service (None): disjoint, ascending."""
+        return merged(
+            (one.start, one.end)
+            for one in self.maintenance.values()
+            if one.component == component and not one.is_withdrawn
+        )
+
+
+def _heard_of(event: MonitoringEvent) -> _Heard:
+    report = count = None
+    if event.state is not None and event.is_hard:
+        expires_at = None if event.expires_after is None else event.occurred_at + event.expires_after
+        report = Report(event.occurred_at, event.sequence, event.event_id, RANK[event.state], event.episode, expires_at)
+    if event.total is not None or event.latency is not None:
+        count = Count(
+            event.occurred_at, event.sequence, event.event_id, event.component, event.good, event.total, event.latency
+        )
+    return _Heard(event.occurred_at, event.sequence, event.component, report, count, event.content)
+
+
+def _insert(items: list[Ordered], item: Ordered) -> None:
+    """Keeps them in order; one that comes in order costs nothing."""
+    if items and item[:3] < items[-1][:3]:
+        insort(items, item, key=lambda one: one[:3])
+    else:
+        items.append(item)
+
+
+class State(NamedTuple):
+    """A service by time: its levels, None before `first_news` (of any of its members; None: never)."""
+
+    levels: Steps[Levels | None]
+    first_news: Instant | None
+
+
+NEVER_HEARD = State(Steps([BEGINNING], [None]), None)
+
+
+class ServiceStates:
+    """The states of services as of now. What it computed is kept until `forget`."""
+
+    def __init__(self, policy: Policy, histories: Mapping[str, History]) -> None:
+        self._listed = policy.services
+        self._histories = histories
+        self._known: dict[str, State] = {}
+        self._users: dict[str, list[str]] = {}
+        for service in policy.services.values():
+            for needed in service.depends_on:
+                self._users.setdefault(needed, []).append(service.name)
+
+    def of(self, name: str) -> State:
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = self._compute(name)
+        return known
+
+    def forget(self, name: str) -> None:
+        """Something new was heard of this service: what stands on it is to be computed again, too."""
+        self._known.pop(name, None)
+        for user in self._users.get(name, ()):
+            self.forget(user)
+
+    def users_of(self, name: str) -> set[str]:
+        """The services that stand on it, at whatever distance, and itself."""
+        return {name}.union(*(self.users_of(user) for user in self._users.get(name, ())))
+
+    def _compute(self, name: str) -> State:
+        service, history = self._listed.get(name) or Service(name), self._histories.get(name)
+        needed = [self.of(other) for other in service.depends_on]
+        first_news = min(
+            (news for news in (_first_news(history), *(one.first_news for one in needed)) if news is not None),
+            default=None,
+        )
+        members = [*components_of(service, history), *(one.levels for one in needed)]
+        weights = [
+            *(service.components.get(component, Decimal(1)) for component in names_of(service, history)),
+            *(self._listed[other].weight if other in self._listed else Decimal(1) for other in service.depends_on),
+        ]
+        combine = combination(service.combine, service.at_least, weights)
+        levels: Steps[Levels | None] = Steps([BEGINNING], [None])
+        if members and first_news is not None:
+            whole = combined(members, lambda now: combine([UNKNOWN if one is None else one for one in now]))
+            levels = steps_of(((max(start, first_news), value) for start, _, value in whole.pieces(_AFTER_ALL)), None)
+        if history is not None:
+            levels = overlaid(levels, history.maintained(None), _like(MAINTENANCE, levels))
+        return State(levels, first_news)
+
+
+_AFTER_ALL = 1 << 62
+
+
+def _like(levels: Levels, others: Steps[Levels | None]) -> Levels:
+    """With the same whole as `others` have."""
+    whole = next((one[-1] for one in others.values if one is not None), 1)
+    return tuple(share * whole for share in levels)
+
+
+def _first_news(history: History | None) -> Instant | None:
+    return None if history is None else history.first_news
+
+
+def names_of(service: Service, history: History | None) -> list[str]:
+    """The components of a service, listed or seen."""
+    seen: Iterable[str] = () if history is None else history.reports
+    return sorted({*service.components, *seen})
+
+
+def components_of(service: Service, history: History | None) -> list[Steps[Levels | None]]:
+    """The levels of each of `names_of`, with its own maintenance."""
+    return [component_of(name, history) for name in names_of(service, history)]
+
+
+def component_of(name: str, history: History | None) -> Steps[Levels | None]:
+    if history is None:
+        return Steps([BEGINNING], [None])
+    states = states_of(history.reports.get(name, ()))
+    levels: Steps[Levels | None] = Steps(
+        states.starts, [None if state is None else _LEVELS[state] for state in states.values]
+    )
+    return overlaid(levels, history.maintained(name), MAINTENANCE)

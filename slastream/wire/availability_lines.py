@@ -1,0 +1,97 @@
+"""Availability lines and facts of services as JSON objects, with the names of the contract (section 3)."""
+
+from fractions import Fraction
+from typing import Any
+
+from slastream.core.availability import Declared, Measured, ServiceBook
+from slastream.core.facts import DEADLINE, identity
+from slastream.core.units import SECOND, Instant, format_instant
+from slastream.core.windows import Window
+from slastream.wire.lines import instant_text, number
+
+Json = dict[str, Any]
+
+
+def availability_line(measured: Measured) -> Json:
+    reading, promise = measured.reading, measured.promise
+    ratio = reading.ratio(promise.min_coverage)
+    line: Json = {
+        "kind": "availability",
+        "service": measured.service,
+        "agreement": measured.agreement.name,
+        "promise": promise.name,
+        "metric": promise.metric,
+        "window": window_object(reading.window),
+    }
+    if promise.metric != "availability":
+        return line | {
+            "good_events": reading.sums.good,
+            "total_events": reading.sums.known,
+            "ratio": None if ratio is None else fraction(ratio),
+            "target": number(promise.target),
+            "budget_events": fraction(reading.budget),
+            "budget_remaining_events": fraction(reading.budget_remaining),
+        }
+    unit = reading.whole * SECOND
+    outages, downtime = reading.outages, Fraction(reading.downtime_us, unit)
+    good = Fraction(reading.sums.good, unit)
+    return line | {
+        "good_seconds": fraction(good),
+        "bad_seconds": fraction(Fraction(reading.sums.bad, unit)),
+        "excluded_seconds": fraction(Fraction(reading.excluded, unit)),
+        "unknown_seconds": fraction(Fraction(reading.sums.unknown, unit)),
+        "ratio": None if ratio is None else fraction(ratio),
+        "coverage": None if reading.coverage is None else fraction(reading.coverage),
+        "target": number(promise.target),
+        "budget_seconds": fraction(reading.budget / SECOND),
+        "budget_remaining_seconds": fraction(reading.budget_remaining / SECOND),
+        "outages": outages,
+        "downtime_seconds": fraction(downtime),
+        "longest_outage_seconds": fraction(Fraction(reading.longest_us, unit)),
+        "mttr_seconds": fraction(downtime / outages) if outages else None,
+        "mtbf_seconds": fraction(good / outages) if outages else None,
+    }
+
+
+def service_fact_line(declared: Declared, published_at: Instant | None, book: ServiceBook) -> Json:
+    fact, service = declared.fact, book.service(declared.service)
+    line: Json = {
+        "kind": "fact",
+        "fact": fact.fact,
+        "service": declared.service,
+        "agreement": declared.agreement.name,
+        "agreement_kind": declared.agreement.kind,
+        "promise": declared.promise.name,
+        "metric": declared.promise.metric,
+        "threshold": fact.threshold,
+        "at": format_instant(Instant(fact.at)),
+        "published_at": instant_text(published_at),
+        "caused_by": DEADLINE,
+        "retracts": None,
+        "policy_version": book.policy.version,
+        "id": service_fact_id(declared),
+        "customer": service.customer,
+        "provider": service.provider,
+        "team": service.team,
+    }
+    if fact.window is not None:
+        line["window"] = window_object(fact.window)
+    if fact.predicted_at is not None:
+        line["predicted_at"] = format_instant(Instant(fact.predicted_at))
+    return line
+
+
+def service_fact_id(declared: Declared) -> str:
+    fact = declared.fact
+    return identity(
+        declared.service, declared.agreement.name, declared.promise.name, fact.fact, fact.threshold, fact.at
+    )
+
+
+def window_object(window: Window) -> Json:
+    return {"kind": window.kind, "start": format_instant(window.start), "end": format_instant(window.end)}
+
+
+def fraction(value: Fraction) -> int | float:
+    """A fraction as a JSON number: whole where it is whole, else the nearest double (16 digits)."""
+    return value.numerator if value.denominator == 1 else value.numerator / value.denominator
