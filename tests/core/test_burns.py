@@ -1,5 +1,6 @@
 """Burn alerts: the closed forms of the SRE workbook, and a calculator that looks at each second."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 
@@ -110,21 +111,20 @@ def test_an_alert_is_what_each_second_says(
     on = {s for s in range(end) for one in found if one.started_at < s * SECOND < (one.stopped_at or 10**18)}
     switches = {t for one in found for t in (one.started_at, one.stopped_at) if t is not None}
 
-    def state(second: int) -> str:
+    def state_at(second: int) -> str:
         return next((word for start, word in reversed(changes) if start <= second), "none")
 
     was_on = False
     for second in range(1, end):
-        verdict = naive(state, second, Fraction(factor) * (1 - Fraction(target)), Fraction(min_coverage))
+        verdict = naive(state_at, second, Fraction(factor) * (1 - Fraction(target)), Fraction(min_coverage))
         was_on = was_on if verdict is None else verdict
         if any((second - 1) * SECOND <= t <= second * SECOND for t in switches):
             was_on = second in on  # between two seconds it may have done so twice
         assert (second in on) is was_on, (second, found)
 
 
-def naive(state: object, second: int, limit: Fraction, min_coverage: Fraction) -> bool | None:
+def naive(state: Callable[[int], str], second: int, limit: Fraction, min_coverage: Fraction) -> bool | None:
     """Is the alert on at a second, by counting seconds? None: too little is known."""
-    assert callable(state)
     above = []
     for length in (60, 12):
         window = [state(s) for s in range(second - length, second)]
