@@ -13,8 +13,9 @@ from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from orjson import JSONDecodeError, JSONEncodeError, dumps, loads
+from orjson import OPT_SORT_KEYS, JSONDecodeError, JSONEncodeError, dumps, loads
 
+from slastream.core.units import Instant, format_instant
 from slastream.errors import EventError
 from slastream.ingest.mapping_file import ABSENT
 from slastream.ingest.mapping_values import (
@@ -42,7 +43,7 @@ class Take:
     """A value from the first of these paths of the record that has one; then `parse`, `map`, `default`, as in a mapping file.
 
     A path has dots between its keys; numbers are places in a list, `*` is every one. A text that `map` does not name has
-    no value here, and the next `Take` of the field is asked.
+    no value here, and the next `Take` of the field is asked; of a list the first text counts that `map` names.
     """
 
     paths: tuple[str, ...]
@@ -212,6 +213,7 @@ class Context:
         self.headers = {name.lower(): value for name, value in headers.items()}
         self.options = options
         self.source = options.source or adapter.name
+        self.zone = UTC if adapter.is_utc else options.zone
         self.origins: dict[str, str] = {}
         self.places: dict[str, Place] = {}
         self.lost = 0
@@ -224,15 +226,26 @@ class Context:
         return f"{self.source[:64]}:{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
 
     def instant(self, view: View, parse: str | None = None) -> str:
-        """RFC 3339 in UTC of a time as `parse` says (None: ISO 8601); what has no offset is of the operator's zone."""
+        """RFC 3339 in UTC of a time as `parse` says (None: ISO 8601); what has no offset is UTC or of the operator's zone."""
         value = view.value
         text = value if isinstance(value, str) else dumps(value).decode() if _is_number(value) else view.text()
         if text in NO_TIME:
             raise EventError("missing", view.path, "has no time; it is required")
         try:
-            return instant_parser(parse, self.options.zone)(text.strip())
+            return instant_parser(parse, self.zone)(text.strip())
         except ValueError as error:
             raise EventError("bad_instant", view.path, str(error)) from None
+
+    def epoch(self, view: View, per_second: int) -> str:
+        """RFC 3339 of a whole number of `per_second` parts of a second since 1970, exactly (a float has no nanoseconds)."""
+        try:
+            return format_instant(Instant(view.integer() * 1_000_000 // per_second))
+        except (ValueError, OverflowError):
+            raise EventError("bad_instant", view.path, f"is {view.value}, which lies beyond the year 9999") from None
+
+    def digest(self, value: Any) -> str:
+        """16 hexadecimal digits of a value, the same for equal values: for payloads that have no id of their own."""
+        return blake2b(dumps(value, option=OPT_SORT_KEYS), digest_size=8).hexdigest()
 
     def fill(self, record: View, group: str = "") -> dict[str, Any]:
         """The fields below `group` (`ticket`, or empty for the event itself) that the tables give for the record."""
@@ -290,7 +303,10 @@ class Context:
             cell = value if isinstance(value, str) else Json(dumps(value).decode())
             text = cell if isinstance(cell, str) else cell.text
             if one.parse is not None or (kind is INSTANT and one.map is None):
-                cell = text = instant_parser(one.parse, self.options.zone)(text)
+                cell = text = instant_parser(one.parse, self.zone)(text)
+            if one.map is not None and isinstance(value, list):
+                named = [one.map[text] for text in value if isinstance(text, str) and text in one.map]
+                return (named[0] if named else ABSENT), text
             if one.map is not None:
                 return one.map.get(text, ABSENT), text
             return text if kind is INSTANT else kind.convert(cell), text
@@ -366,6 +382,7 @@ class Adapter:
     messages:   whether it tells who wrote a message to whom
     signatures: the vendor's own schemes, see `why_not_genuine`; none: use a bearer token
     lacks:      promise metrics that its payloads have no data for, and why
+    is_utc:     whether its times without an offset are UTC, whatever zone the operator has
     lines:      whether a payload may also be NDJSON
     """
 
@@ -378,6 +395,7 @@ class Adapter:
     messages: bool = False
     signatures: tuple[Signature, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
+    is_utc: bool = False
     lines: bool = False
 
     @property
@@ -480,6 +498,12 @@ def kind_of(path: str, fields: Fields) -> Kind:
     if not isinstance(here, Kind):
         raise KeyError(path)
     return here
+
+
+def named(items: Any, name: str, value: str) -> dict[str, Any]:
+    """A list of pairs as an object: `[{name: N, value: V}]` to `{N: V}`; what is no such pair is left out."""
+    pairs = items if isinstance(items, list) else []
+    return {one[name]: one.get(value) for one in pairs if isinstance(one, dict) and isinstance(one.get(name), str)}
 
 
 def _found(record: View, path: str) -> tuple[Any, str]:

@@ -34,7 +34,7 @@ class Signature:
     timestamp_format:  of that header
     tolerance:         µs that the timestamp may lie from the receiver's clock, either way
     id_header:         for `{id}`
-    secret_prefix:     a secret that begins with it is base64 after it (`whsec_`), otherwise it is its own bytes
+    key_prefix:     a secret that begins with it is base64 after it (`whsec_`), otherwise it is its own bytes
     """
 
     header: str
@@ -47,7 +47,7 @@ class Signature:
     timestamp_format: TimestampFormat = "epoch_s"
     tolerance: Duration = FIVE_MINUTES
     id_header: str | None = None
-    secret_prefix: str = ""
+    key_prefix: str = ""
 
 
 def why_not_genuine(
@@ -128,7 +128,7 @@ def _decoded(signature: Signature, text: str) -> bytes:
 
 
 def _key(signature: Signature, secret: bytes) -> bytes:
-    prefix = signature.secret_prefix.encode()
+    prefix = signature.key_prefix.encode()
     if not prefix or not secret.startswith(prefix):
         return secret
     try:
