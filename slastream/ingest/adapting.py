@@ -5,6 +5,7 @@ what identifies it, when it happened. It never looks at a clock, keeps nothing, 
 reason, record by record.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from slastream.wire.events import MAX_NAME_LENGTH, decode_event
 
 NO_TIME = ("", "0001-01-01T00:00:00Z")
 _MAX_SHOWN_PATH = 200
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_DAY = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}")
 
 # ---- what goes in
 
@@ -183,7 +186,7 @@ class View:
     def integer(self) -> int:
         """A whole number, also in quotes."""
         value = self.value
-        if isinstance(value, str) and value.lstrip("-").isdecimal() and value.isascii() and len(value) < 20:
+        if isinstance(value, str) and _WHOLE.fullmatch(value):
             return int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             self._wrong("a whole number")
@@ -231,6 +234,8 @@ class Context:
         text = value if isinstance(value, str) else dumps(value).decode() if _is_number(value) else view.text()
         if text in NO_TIME:
             raise EventError("missing", view.path, "has no time; it is required")
+        if parse is None and _DAY.fullmatch(text):
+            raise EventError("bad_instant", view.path, f"is {text}, a day without a time; send the time as well")
         try:
             return instant_parser(parse, self.zone)(text.strip())
         except ValueError as error:

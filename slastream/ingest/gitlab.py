@@ -40,8 +40,8 @@ def read(payload: View, context: Context) -> Iterator[dict[str, Any]]:
     )
     view = _view(payload, project, attributes)
     at = context.instant(_iso(time))
-    event = context.ticket(view, "", at, "created" if action == "open" else "changed")
     issue = f"{project.at('id').words()}:{attributes.at('iid').text()}"
+    event = context.ticket(view, "", at, "created" if action == "open" else "changed")
     event["event_id"] = context.event_id(issue, action, at, context.digest(event.get("ticket")))
     yield event
 

@@ -75,8 +75,9 @@ def _flat(record: View) -> View:
     for name in ("state", "incident_state"):
         if isinstance(values.get(name), int):
             values[name] = str(values[name])
-    state = values.get("state", ABSENT)
-    return View({**values, "display": display, "hold": f"{state} {values.get('hold_reason')}"}, record.path)
+    reason = values.get("hold_reason")
+    hold = f"{values.get('state')} {reason}" if reason else ABSENT
+    return View({**values, "display": display, "hold": hold}, record.path)
 
 
 SERVICENOW = Adapter(
