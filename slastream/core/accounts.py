@@ -159,8 +159,8 @@ def _integrated(starts: Sequence[int], rates: Sequence[Sums], whole: int) -> Acc
     return Account(starts, sums, rates, whole)
 
 
-def account_of_events(counts: Iterable[tuple[int, int, int]]) -> Account:
-    """Of (instant, good, total), ascending: all of it is known."""
+def account_of_events(counts: Iterable[tuple[int, int, int]], whole: int = 1) -> Account:
+    """Of (instant, good, total), ascending: all of it is known. An event counts `whole` times."""
     starts: list[int] = [BEGINNING]
     sums: list[Sums] = [NOTHING]
     bad = known = 0
@@ -172,7 +172,7 @@ def account_of_events(counts: Iterable[tuple[int, int, int]]) -> Account:
         else:
             starts.append(at)
             sums.append(Sums(bad, known, known, known))
-    return Account(starts, sums, [NOTHING] * len(starts), 1)
+    return Account(starts, sums, [NOTHING] * len(starts), whole)
 
 
 def open_time(calendar: Calendar, effective_from: Instant | None, low: int, high: int) -> Steps[bool]:

@@ -5,7 +5,9 @@ touches and nothing else.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from itertools import groupby
 from typing import NamedTuple
 
 from slastream.core.accounts import (
@@ -175,6 +177,8 @@ class Availability:
             return measure_of_time(state, agreement, promise, until)
         history = self.histories.get(name)
         counts = [] if history is None else list(counts_of(history, agreement, promise))
+        if promise.slice_us is not None:
+            counts = list(slices_of(counts, promise.slice_us, promise.slice_target, until))
         return measure_of_events(counts, agreement, promise) if counts or is_listed else None
 
 
@@ -209,8 +213,33 @@ def measure_of_time(state: State, agreement: Agreement, promise: ServicePromise,
 _ONLY_DOWN = {"up": "good", "degraded": "good", "maintenance": "good", "unknown": "good", "down": "bad"}
 
 
+WHOLE_OF_SLICES = 1_000_000_000
+"""A slice is counted in parts of this size: its share of good events has nine digits."""
+
+
+def slices_of(
+    counts: Iterable[tuple[int, int, int]], length: int, target: Decimal | None, until: int
+) -> Iterator[tuple[int, int, int]]:
+    """Slices of time that have events, each counted once at its end: good or not by `target`, else by its share.
+
+    A slice holds what ended in `(start, end]`; the running one is judged when it is over.
+    **Source:** OpenSLO v1, budgetingMethod Timeslices and RatioTimeslices.
+    """
+    for end, inside in groupby(counts, lambda count: -(-count[0] // length) * length):
+        if end > until:
+            return
+        good, total = (sum(column) for column in list(zip(*inside, strict=True))[1:])
+        if total:
+            share = good * WHOLE_OF_SLICES // total
+            yield (
+                end,
+                (WHOLE_OF_SLICES if good >= target * total else 0) if target is not None else share,
+                WHOLE_OF_SLICES,
+            )
+
+
 def measure_of_events(counts: list[tuple[int, int, int]], agreement: Agreement, promise: ServicePromise) -> Measure:
-    account = account_of_events(counts)
+    account = account_of_events(counts, WHOLE_OF_SLICES if promise.slice_us is not None else 1)
     return Measure(
         agreement=agreement,
         promise=promise,

@@ -38,6 +38,31 @@ _NO_TIME = Duration(0)
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """What a tool counts as what: the defaults of the fields of the same names in a service promise."""
+
+    count: Mapping[str, str]
+    min_coverage: Decimal
+    before_first_news: Literal["excluded", "unknown"] = "excluded"
+
+
+PROFILES: dict[str, Profile] = {
+    "generic": Profile({}, Decimal("0.9")),
+    "icinga": Profile({"degraded": "good", "maintenance": "good", "unknown": "unknown"}, Decimal(0)),
+    "zabbix": Profile({"degraded": "bad", "maintenance": "excluded", "unknown": "good"}, Decimal(0)),
+    "uptime-kuma": Profile({"degraded": "bad", "maintenance": "excluded", "unknown": "unknown"}, Decimal(0)),
+    "statuspage": Profile({"degraded": "good", "maintenance": "good", "unknown": "good"}, Decimal(0)),
+}
+"""How other tools count, in our words; what they count otherwise is in docs/policy.md.
+
+**Source:** Icinga DB `get_sla_ok_percent` (pending shrinks the total, a downtime forgives a problem and stays in the total);
+Zabbix `CSla::calculateSli` (every problem is down, an excluded downtime leaves both sides); Uptime Kuma
+`uptime-calculator.js` (pending is down,
+maintenance is neither); incident.io, uptime calculation (partial and full outages are down, degraded and maintenance up).
+"""
+
+
+@dataclass(frozen=True, slots=True)
 class Warning:
     """A mark before the due instant: a share of the promise's own time, or a time before its end.
 
@@ -93,6 +118,10 @@ class ServicePromise:
     before_first_news: Literal["excluded", "unknown"] = "excluded"
     min_outage: Duration = _NO_TIME
     burn_alerts: bool = False
+    slice_us: Duration | None = None
+    """Events are judged by slices of time of this length: each counts once."""
+    slice_target: Decimal | None = None
+    """The share of good events that makes a slice good; None: a slice counts as good by its share."""
 
 
 @dataclass(frozen=True, slots=True)

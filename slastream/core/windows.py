@@ -160,7 +160,7 @@ class Measure:
 
     def _budget(self, window: Window, sums: Sums) -> Fraction:
         if self.is_of_events:
-            return self._allowed * sums.known
+            return self._allowed * Fraction(sums.known, self.account.whole)
         return self._allowed * Fraction(self._counted(window, sums), self.account.whole)
 
     def _counted(self, window: Window, sums: Sums) -> int:

@@ -25,8 +25,8 @@ def availability_line(measured: Measured) -> Json:
     }
     if promise.metric != "availability":
         return line | {
-            "good_events": reading.sums.good,
-            "total_events": reading.sums.known,
+            "good_events": fraction(Fraction(reading.sums.good, reading.whole)),
+            "total_events": fraction(Fraction(reading.sums.known, reading.whole)),
             "ratio": None if ratio is None else fraction(ratio),
             "target": number(promise.target),
             "budget_events": fraction(reading.budget),

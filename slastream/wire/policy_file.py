@@ -15,9 +15,11 @@ import yaml
 
 from slastream.core.calendars import Calendar, CalendarVersion, HolidayList, Period, zone
 from slastream.core.events import STATES
+from slastream.core.periods import ROLLING
 from slastream.core.policies import (
     CLOCK_METRICS,
     PERIODS,
+    PROFILES,
     ROLLING_WINDOWS,
     SERVICE_METRICS,
     Agreement,
@@ -33,11 +35,12 @@ from slastream.core.policies import (
 )
 from slastream.core.predicates import ALWAYS, All, Equals, Predicate, looks_at_event
 from slastream.core.targets import BusinessDays, CalendarDays, EndOfBusinessDay, OpenTime, Target, parse_target
-from slastream.core.units import DAY, HOUR, MINUTE, Duration, parse_duration
+from slastream.core.units import DAY, HOUR, MINUTE, SECOND, Duration, parse_duration
 from slastream.errors import PolicyError
 from slastream.wire.calendar_data import CountryHolidays, EventHolidays
+from slastream.wire.openslo import is_openslo, sections_of
 from slastream.wire.predicate_text import PredicateReader, excludes, implies, is_never
-from slastream.wire.yaml_nodes import Entry, Problem, Reader, is_null, nearest, parse, shown, values
+from slastream.wire.yaml_nodes import Entry, Problem, Reader, is_null, line_of, nearest, parse, parse_all, shown, values
 
 ReadFile = Callable[[str], bytes]
 
@@ -48,20 +51,22 @@ CALENDAR_KEYS = ("timezone", "hours", "holidays", "exceptions", "versions")
 VERSION_KEYS = ("effective_from", "hours", "holidays", "exceptions")
 SERVICE_KEYS = ("customer", "provider", "team", "depends_on", "combine", "components", "weight")
 AGREEMENT_KEYS = (
-    "kind", "customer", "rank", "match", "calendar", "objective", "promises", "credits", "effective_from", "supports",
+    "kind", "customer", "rank", "match", "timezone", "calendar", "objective", "promises", "credits", "effective_from", "supports",
 )  # fmt: skip
 CONDITIONS = ("start", "stop", "reset", "cancel", "pause", "resume")
 CLOCK_KEYS = (
     "metric", "calendar", "within", "targets", "warn_at", "on_change", "on_reopen", "reopen_window", *CONDITIONS,
 )  # fmt: skip
 SERVICE_PROMISE_KEYS = (
-    "metric", "calendar", "target", "window", "threshold", "count", "min_coverage", "before_first_news", "min_outage", "alerts",
+    "metric", "calendar", "target", "window", "threshold", "profile", "count", "min_coverage", "before_first_news", "min_outage",
+    "timeslice", "alerts",
 )  # fmt: skip
 OBJECTIVE_KEYS = ("target", "period", "basis")
 CREDIT_KEYS = ("fee", "cap", "bands")
 BURN_FACTORS = (Decimal("14.4"), Decimal(6), Decimal(3), Decimal(1))
 """Of the SRE workbook's multi-window alerts, semantics 5.8."""
 
+LONGEST_OF_PERIOD = {"day": DAY, "week": 7 * DAY, "month": 31 * DAY, "quarter": 92 * DAY, "year": 366 * DAY}
 MAX_DEPENDENCIES = 500
 _EXAMPLES = {"start": "open", "stop": "[resolved, closed]"}
 DEFAULT_RETENTION = Duration(90 * DAY)
@@ -114,6 +119,7 @@ class _Loader(Reader):
         self.calendars: dict[str, Calendar] = {}
         self.broken_calendars: set[str] = set()
         self.are_calendars_known = True
+        self.written_retention: Duration | None = None
         self.kind = "sla"
         self.unclear: set[str] = set()  # agreements of which it is not known when they apply
 
@@ -127,6 +133,7 @@ class _Loader(Reader):
         match_mode = self.word(top["match_mode"], ("first", "all")) if "match_mode" in top else "first"
         lateness = self._lateness(top.get("lateness"))
         retention = self._setting(top.get("retention"), DEFAULT_RETENTION)
+        self.written_retention = retention if "retention" in top else None
         skew = self._setting(top.get("max_clock_skew"), DEFAULT_SKEW)
         if (entry := top.get("calendars")) is not None:
             named = self.mapping(entry, None, "calendars by name")
@@ -168,16 +175,18 @@ class _Loader(Reader):
         merged: dict[str, Entry] = {}
         has_root = False
         for file, text in files:
+            if is_openslo(text):
+                roots = parse_all(file, text, self.problems)
+                has_root = has_root or roots is not None
+                entries = [Entry(root, "$", line_of(root), file) for root in roots or [] if not is_null(root)]
+                for key, entry in sections_of(entries, self).items():
+                    merged[key] = self._joined(merged[key], entry) if key in merged else entry
+                continue
             root = parse(file, text, self.problems)
             if root is None:
                 continue
             has_root = True
             whole = Entry(root, "$", 1, file)
-            if isinstance(root, yaml.MappingNode) and any(
-                isinstance(key, yaml.ScalarNode) and key.value == "apiVersion" for key, _ in root.value
-            ):
-                self.bad(whole, "OpenSLO documents are not read yet; write the policy with version: 1")
-                continue
             found = self.mapping(whole, TOP_KEYS, "a mapping with version: 1")
             if found is None:
                 continue
@@ -210,10 +219,7 @@ class _Loader(Reader):
         if entry is None:
             self.bad(whole, "version is missing; write version: 1")
         elif not isinstance(entry.node, yaml.ScalarNode) or entry.node.value != "1":
-            if isinstance(entry.node, yaml.ScalarNode) and str(entry.node.value).startswith("openslo"):
-                self.bad(entry, "OpenSLO documents are not read yet; write the policy with version: 1")
-            else:
-                self.bad(entry, f"is {shown(entry.node)}; this program reads version: 1")
+            self.bad(entry, f"is {shown(entry.node)}; this program reads version: 1")
 
     # ---- settings ------------------------------------------------------------------------------------------------
 
@@ -523,6 +529,8 @@ class _Loader(Reader):
             kind = self.word(found["kind"], ("sla", "ola", "uc"))
         self.kind = kind or "sla"
         calendar = self._named_calendar(found["calendar"]) if "calendar" in found else self.calendars["24x7"]
+        if "timezone" in found:
+            calendar = self._always_in(found["timezone"], found.get("calendar"))
         usable = calendar if calendar is not None else self.calendars["24x7"]
         rank = self._rank(found.get("rank"))
         customer = self.text(found["customer"], "the name of a customer") if "customer" in found else None
@@ -566,6 +574,13 @@ class _Loader(Reader):
             effective_from=None if effective_from is None else usable.to_instant(effective_from, 0),
             supports=tuple(str(one.node.value) for one in supports or []),
         )
+
+    def _always_in(self, entry: Entry, calendar: Entry | None) -> Calendar | None:
+        """24x7 with the local days of another zone."""
+        zone_name = self._zone(entry)
+        if calendar is not None:
+            self.bad(entry, "stands beside calendar, which has a timezone; write one of the two")
+        return None if zone_name is None else Calendar.always(zone_name)
 
     def _rank(self, entry: Entry | None) -> int | None:
         if entry is None:
@@ -861,7 +876,8 @@ class _Loader(Reader):
             threshold = self.parsed(fields["threshold"], _read_duration, "a duration like 300ms")
             if metric != "latency":
                 self.bad(fields["threshold"], f"threshold belongs to latency, not to {metric}; take it out")
-        count: dict[str, str] = {}
+        profile = PROFILES[(self.word(fields["profile"], PROFILES) if "profile" in fields else None) or "generic"]
+        count: dict[str, str] = dict(profile.count)
         if "count" in fields:
             for state, one in values(
                 self.mapping(fields["count"], STATES, "what states count as, like {degraded: bad}")
@@ -874,20 +890,46 @@ class _Loader(Reader):
             burn = self.word(fields["alerts"], ("burn_rate",)) is not None
             if burn and target is not None:
                 self._check_burn(fields["alerts"], target)
-        first_news: Any = "excluded"
+        first_news: Any = profile.before_first_news
         if "before_first_news" in fields:
             first_news = self.word(fields["before_first_news"], ("excluded", "unknown"))
         min_outage = (
             self.parsed(fields["min_outage"], _read_duration, "a duration like 60s") if "min_outage" in fields else None
         )
-        coverage = self._coverage(fields["min_coverage"]) if "min_coverage" in fields else Decimal("0.9")
+        coverage = self._coverage(fields["min_coverage"]) if "min_coverage" in fields else profile.min_coverage
+        slice_us, slice_target = self._timeslice(fields.get("timeslice"), metric)
+        if window is not None:
+            self._check_retention(fields["window"], window)
         if len(self.problems) > before or target is None or window is None:
             return None
         return ServicePromise(
             name=name, metric=metric, calendar=own if own is not None else calendar, target=target, window=window,
             threshold=threshold, count=count, min_coverage=coverage, before_first_news=first_news,
-            min_outage=min_outage if min_outage is not None else Duration(0), burn_alerts=burn,
+            min_outage=min_outage if min_outage is not None else Duration(0), burn_alerts=burn, slice_us=slice_us,
+            slice_target=slice_target,
         )  # fmt: skip
+
+    def _timeslice(self, entry: Entry | None, metric: str) -> tuple[Duration | None, Decimal | None]:
+        if entry is None:
+            return None, None
+        if metric == "availability":
+            self.bad(entry, "timeslice judges counted events; availability is of time already; take it out")
+            return None, None
+        found = self.mapping(entry, ("window", "target"), "a timeslice like {window: 1m, target: 95%}") or {}
+        if "window" not in found:
+            self.bad(entry, "window is missing; write {window: 1m, target: 95%}")
+            return None, None
+        length = self.parsed(found["window"], _read_duration, "a duration like 1m")
+        if length is not None and not SECOND <= length <= HOUR:
+            self.bad(found["window"], "is no slice; write 1s to 1h")
+        return length, self._share(found["target"]) if "target" in found else None
+
+    def _check_retention(self, entry: Entry, window: str) -> None:
+        """What is to be counted must be kept; a retention that nobody wrote is as long as the longest window."""
+        longest = LONGEST_OF_PERIOD[window] if window in LONGEST_OF_PERIOD else ROLLING[window]
+        if self.written_retention is not None and longest > self.written_retention:
+            days = longest // DAY
+            self.bad(entry, f"{window!r} is longer than the retention; write a shorter window, or retention: {days}d")
 
     def _check_burn(self, alerts: Entry, target: Decimal) -> None:
         if target == 1:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from slastream.core.events import STATES
-from slastream.core.policies import CLOCK_METRICS, PERIODS, ROLLING_WINDOWS, SERVICE_METRICS
+from slastream.core.policies import CLOCK_METRICS, PERIODS, PROFILES, ROLLING_WINDOWS, SERVICE_METRICS
 from slastream.wire.policy_file import (
     AGREEMENT_KEYS,
     CALENDAR_KEYS,
@@ -86,7 +86,9 @@ WORDS = {
     "count": "What states count as, where not by default",
     "min_coverage": "The known share of a window below which nothing is claimed; default 0.9",
     "before_first_news": "What time before the first news counts as; default excluded",
-    "min_outage": "An outage shorter than this does not count",
+    "min_outage": "What is down for less than this is what it was before",
+    "profile": "Count as this tool does: defaults of count, min_coverage and before_first_news",
+    "timeslice": "Judge events by slices of time, each of which counts once; target: what makes a slice good",
     "alerts": "burn_rate: alerts as the SRE workbook has them",
     "fee": "What is paid in a period, like 10000 EUR",
     "cap": "The most that is credited, in percent of the fee or as an amount",
@@ -216,6 +218,7 @@ def _agreement() -> Schema:
         "customer": TEXT,
         "rank": {"type": "integer", "description": "The smallest is asked first"},
         "match": CONDITION,
+        "timezone": {**TEXT, "description": "Of 24x7, in place of calendar: where its days begin"},
         "calendar": {**TEXT, "description": "Default 24x7"},
         "objective": objective,
         "promises": {"type": "object", "additionalProperties": {"anyOf": [_clock(), _service_promise()]}},
@@ -254,6 +257,7 @@ def _service_promise() -> Schema:
         "target": SHARE,
         "window": {"enum": [*PERIODS, *ROLLING_WINDOWS]},
         "threshold": DURATION,
+        "profile": {"enum": list(PROFILES)},
         "count": {
             "type": "object",
             "properties": {state: {"enum": ["good", "bad", "excluded", "unknown"]} for state in STATES},
@@ -262,6 +266,15 @@ def _service_promise() -> Schema:
         "min_coverage": {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, SHARE]},
         "before_first_news": {"enum": ["excluded", "unknown"]},
         "min_outage": DURATION,
+        "timeslice": {
+            "type": "object",
+            "properties": {
+                "window": {**DURATION, "description": "The length of a slice, 1s to 1h"},
+                "target": {**SHARE, "description": "Left out: a slice counts as good by its share"},
+            },
+            "required": ["window"],
+            "additionalProperties": False,
+        },
         "alerts": {"enum": ["burn_rate"]},
     }
     return {**_object(SERVICE_PROMISE_KEYS, properties), "required": ["metric", "target", "window"]}

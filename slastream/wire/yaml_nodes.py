@@ -51,21 +51,37 @@ def parse(file: str, text: str, problems: list[Problem]) -> yaml.Node | None:
 
     The marks of its nodes name `file`, so that sections of several files can be put together.
     """
+    roots = parse_all(file, text, problems, has_one=True)
+    if roots is None:
+        return None
+    if not roots:
+        problems.append(Problem(file, 1, "$", "is empty; write at least version: 1"))
+        return None
+    return roots[0]
+
+
+def parse_all(file: str, text: str, problems: list[Problem], has_one: bool = False) -> list[yaml.Node] | None:
+    """The roots of all documents in a text, with `has_one` of the only one; None with a problem where it is no YAML."""
+    roots: list[yaml.Node] = []
     try:
         loader = _Loader(_with_spaces(text))
         loader.name = file
-        root = loader.get_single_node()
+        if has_one:
+            root = loader.get_single_node()
+            roots = [] if root is None else [root]
+        else:
+            while loader.check_node():
+                root = loader.get_node()
+                roots.extend([] if root is None else [root])
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:  # the last two: "\\UFFFFFFFF"
         line, what = _why_no_yaml(error, text)
         problems.append(Problem(file, line, "$", what))
         return None
-    if root is None:
-        problems.append(Problem(file, 1, "$", "is empty; write at least version: 1"))
-        return None
-    if (fault := _fault_of(root)) is not None:
-        problems.append(Problem(file, fault[0], "$", fault[1]))
-        return None
-    return root
+    for root in roots:
+        if (fault := _fault_of(root)) is not None:
+            problems.append(Problem(file, fault[0], "$", fault[1]))
+            return None
+    return roots
 
 
 class _Loader(yaml.SafeLoader):
