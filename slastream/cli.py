@@ -84,10 +84,12 @@ def build_parser() -> argparse.ArgumentParser:
     importing.add_argument("--broker", metavar="HOST:PORT", help="write them into Kafka as a backfill")
     importing.set_defaults(run=run_import)
 
-    explain = commands.add_parser("explain", help="the whole story of a ticket")
+    explain = commands.add_parser("explain", help="the whole story of a ticket, or of a service")
     explain.add_argument("policy", metavar="POLICY")
     explain.add_argument("files", metavar="FILE", nargs="+")
-    explain.add_argument("--ticket", required=True, metavar="ID")
+    subject = explain.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--ticket", metavar="ID")
+    subject.add_argument("--service", metavar="NAME", help="the window that holds the end of time, stretch by stretch")
     explain.add_argument("--promise", metavar="P")
     explain.add_argument("--until", metavar="T")
     explain.add_argument("--format", default="text", choices=("text", "jsonl"))
@@ -234,10 +236,16 @@ def run_import(options: argparse.Namespace) -> int:
 def run_explain(options: argparse.Namespace) -> int:
     from slastream.app import lines_of_files, load_policy_path
     from slastream.report.explain import explain_ticket
+    from slastream.report.explain_service import explain_service
 
     until = None if options.until is None else _instant("--until", options.until)
     policy, lines = load_policy_path(options.policy), lines_of_files(options.files)
-    for line in explain_ticket(policy, lines, options.ticket, options.promise, until, options.format):
+    told = (
+        explain_ticket(policy, lines, options.ticket, options.promise, until, options.format)
+        if options.service is None
+        else explain_service(policy, lines, options.service, options.promise, until, options.format)
+    )
+    for line in told:
         print(line)
     return DONE
 

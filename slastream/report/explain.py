@@ -80,7 +80,7 @@ def _events_of(lines: Lines, ticket_id: str, until: Instant | None) -> tuple[lis
 def _check_promise(book: Rulebook, promise: str | None) -> None:
     names = sorted({rule.promise.name for rule in book.rules})
     if promise is not None and promise not in names:
-        raise PolicyError(f"--promise {promise}: no clock promise has this name; {_nearest(promise, names)}")
+        raise PolicyError(f"--promise {promise}: no clock promise has this name; {nearest_of(promise, names)}")
 
 
 def _unknown_ticket(lines: Lines, ticket_id: str, until: Instant | None) -> str:
@@ -94,10 +94,10 @@ def _unknown_ticket(lines: Lines, ticket_id: str, until: Instant | None) -> str:
             known.add(event.ticket_id)
     if ticket_id in known and until is not None:
         return f"--ticket {ticket_id}: has no event up to {format_instant(until)}; write a later --until"
-    return f"--ticket {ticket_id}: no event is of this ticket; {_nearest(ticket_id, sorted(known))}"
+    return f"--ticket {ticket_id}: no event is of this ticket; {nearest_of(ticket_id, sorted(known))}"
 
 
-def _nearest(name: str, names: list[str]) -> str:
+def nearest_of(name: str, names: list[str]) -> str:
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}?"
