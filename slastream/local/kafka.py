@@ -22,9 +22,10 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from slastream.errors import DeliveryError
@@ -41,20 +42,28 @@ _log = logging.getLogger(__name__)
 class KafkaBroker:
     """A running broker. Make one with `KafkaBroker.start`; its data outlives it."""
 
-    def __init__(self, data_folder: Path, port: int, heap: str) -> None:
+    def __init__(self, data_folder: Path, port: int, heap: str, properties: Mapping[str, str]) -> None:
         self.data_folder = data_folder
         self.port = port
         self._heap = heap
+        self._properties = properties
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def start(cls, data_folder: Path, port: int = 0, heap: str = "512m") -> Self:
+    def start(
+        cls,
+        data_folder: Path,
+        port: int = 0,
+        heap: str = "512m",
+        properties: Mapping[str, str] = MappingProxyType({}),
+    ) -> Self:
         """Start a broker on `data_folder` (made and formatted if needed) and wait until it answers.
 
-        Port 0 is a free one. The broker dies with this process, however that ends. Raises DeliveryError when Java or
-        Maven is missing, the port is taken, or nothing answers within START_LIMIT_SECONDS.
+        Port 0 is a free one; `properties` of Kafka replace our own. The broker dies with this process, however that
+        ends. Raises DeliveryError when Java or Maven is missing, the port is taken, or nothing answers within
+        START_LIMIT_SECONDS.
         """
-        broker = cls(Path(data_folder).absolute(), port or _free_port(), heap)
+        broker = cls(Path(data_folder).absolute(), port or free_port(), heap, properties)
         broker.restart()
         return broker
 
@@ -81,7 +90,8 @@ class KafkaBroker:
         self.data_folder.mkdir(parents=True, exist_ok=True)
         _refuse_taken_port(self.port)
         properties = self.data_folder / "server.properties"
-        properties.write_text(_server_properties(self.data_folder, self.port, _free_port()), encoding="utf-8")
+        own = "".join(f"{name}={value}\n" for name, value in self._properties.items())  # of two lines the last counts
+        properties.write_text(_server_properties(self.data_folder, self.port, free_port()) + own, encoding="utf-8")
         (self.data_folder / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
         prefix = [
             java,
@@ -353,7 +363,7 @@ def _file_lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that nobody listens on, below the kernel's range for outgoing connections (from 32768).
 
     Within that range a client that retries a stopped broker can connect to itself and hold its port.
