@@ -72,10 +72,13 @@ class ServicePartition:
     def progress(self, value: bytes) -> int:
         version, progress, _ = value[1:60].split(b",", 2)
         if int(version) > VERSION:
-            raise SnapshotError(f"the stored state has version {int(version)}, this program reads up to {VERSION}")
+            raise SnapshotError(
+                f"the stored state has version {int(version)}, this program reads up to {VERSION}; start the newer program again"
+            )
         return int(progress)
 
     def restore(self, key: bytes, value: bytes) -> None:
+        self.progress(value)  # refuses a newer version
         stored = orjson.loads(value)
         if key == META_KEY:
             self.offset, self.time = stored[1], stored[2]

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from slastream.app import load_policy_path, make_stages
+from slastream.errors import SnapshotError
 from slastream.stream.commit import Committer, PartitionCounts, Write, partition_of
 from slastream.stream.deadlines import Deadlines, tick_value
 from slastream.stream.failure import RepeatedLines
@@ -265,3 +267,12 @@ def test_an_unequal_assignment_ends_the_process() -> None:
     repository = Path(__file__).parents[2]
     ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, cwd=repository)
     assert ended.returncode == 72
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_each_stage_refuses_a_newer_state_also_of_a_key_with_one_record(tmp_path: Path, number: int) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nagreements: {a: {kind: sla, promises: {r: {metric: resolution, within: 1h}}}}\n")
+    stage = make_stages(load_policy_path(policy))[number]
+    with pytest.raises(SnapshotError, match="start the newer program again"):
+        stage.make(0).restore(b"key", b"[1000,7,null]")
