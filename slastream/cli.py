@@ -95,6 +95,16 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_argument("--format", default="text", choices=("text", "jsonl"))
     explain.set_defaults(run=run_explain)
 
+    connect = commands.add_parser("connect", help="what an adapter makes of a payload that you saved")
+    connect.add_argument("adapter", metavar="ADAPTER", help="jira, zendesk, alertmanager, …")
+    connect.add_argument(
+        "--check", required=True, metavar="FILE", help="the payload as it was sent; - is standard input"
+    )
+    connect.add_argument("--policy", metavar="P", help="says what its promises lack")
+    connect.add_argument("--options", metavar="YAML", help="the options of the source")
+    connect.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="a header of the request")
+    connect.set_defaults(run=run_connect)
+
     schema = commands.add_parser("schema", help="print a JSON Schema")
     schema.add_argument("name", metavar="NAME", help="policy, ticket-event, monitoring-event, verdict, fact, …")
     schema.set_defaults(run=run_schema)
@@ -248,6 +258,24 @@ def run_explain(options: argparse.Namespace) -> int:
     for line in told:
         print(line)
     return DONE
+
+
+def run_connect(options: argparse.Namespace) -> int:
+    from slastream.app import load_policy_path
+    from slastream.ingest.adapter_options import load_options
+    from slastream.ingest.adapters import adapter
+    from slastream.ingest.files import naming, opened
+    from slastream.report.connect import check_payload
+
+    vendor = adapter(options.adapter)
+    own = load_options(options.options, vendor)
+    policy = None if options.policy is None else load_policy_path(options.policy)
+    headers = dict(one.split(":", 1) if ":" in one else (one, "") for one in options.header)
+    with naming(options.check), opened(options.check) as file:
+        payload = file.read()
+    check = check_payload(vendor, payload, {name: value.strip() for name, value in headers.items()}, own, policy)
+    print("\n".join(check.lines))
+    return DONE if check.is_fine else NO
 
 
 def run_schema(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ table; `null` never sends the field.
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ import yaml
 from slastream.core.events import AUTHORS
 from slastream.errors import PolicyError
 from slastream.ingest.adapting import Adapter, AdapterOptions, Constant, Sources, Take
+from slastream.ingest.files import naming
 from slastream.ingest.mapping_file import ABSENT
 from slastream.ingest.mapping_values import EPOCH_FORMATS, INSTANT, SCALAR, AnyName, Fields, Kind, instant_parser
 from slastream.wire.yaml_nodes import Entry, Reader, is_null, line_of, parse, scalar
@@ -40,6 +42,18 @@ def read_options(text: str, adapter: Adapter, file: str = "options.yaml") -> Ada
         raise PolicyError("\n".join(map(str, sorted(problems, key=lambda one: one.line))))
     assert options is not None
     return options
+
+
+def load_options(path: str | None, adapter: Adapter) -> AdapterOptions:
+    """The options in a file; None: none. Raises PolicyError."""
+    if path is None:
+        return AdapterOptions()
+    with naming(path), Path(path).open("rb") as file:
+        text = file.read()
+    try:
+        return read_options(text.decode(), adapter, path)
+    except UnicodeDecodeError:
+        raise PolicyError(f"{path}:1: $: is no UTF-8; write it as UTF-8") from None
 
 
 class _OptionsReader:

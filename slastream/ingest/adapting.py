@@ -387,6 +387,7 @@ class Adapter:
     messages:   whether it tells who wrote a message to whom
     signatures: the vendor's own schemes, see `why_not_genuine`; none: use a bearer token
     lacks:      promise metrics that its payloads have no data for, and why
+    passes_events: whether a payload may hold events of the contract, of any kind
     is_utc:     whether its times without an offset are UTC, whatever zone the operator has
     lines:      whether a payload may also be NDJSON
     """
@@ -400,6 +401,7 @@ class Adapter:
     messages: bool = False
     signatures: tuple[Signature, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
+    passes_events: bool = False
     is_utc: bool = False
     lines: bool = False
 

@@ -55,5 +55,6 @@ CLOUDEVENTS = Adapter(
     split=split,
     read=read,
     messages=True,
+    passes_events=True,
     fields={"state": (take("data.state", "data.status"),), "component": (take("data.component"),)},
 )
