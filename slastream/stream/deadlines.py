@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 from slastream.stream.failure import fail_stop
-from slastream.stream.runtime import OwnedPartition, TopicPartition
+from slastream.stream.runtime import OwnedPartition, Source, TopicPartition
+from slastream.stream.stage import Processor
 
 LONGEST_SLEEP_SECONDS = 1.0
 """The wall clock may be set: no timer runs longer than this before it looks again."""
@@ -32,6 +33,21 @@ def tick_value(now_us: int) -> bytes:
     """
     at = datetime.fromtimestamp(now_us // 1_000_000, UTC)
     return b'{"type":"tick","at":"%s.%06dZ"}' % (at.strftime("%Y-%m-%dT%H:%M:%S").encode(), now_us % 1_000_000)
+
+
+def is_tick_due(processor: Processor, now_us: int) -> bool:
+    """Whether a tick is wanted when the wall clock shows `now_us`."""
+    return processor.ticks_allowed and (wake_at := processor.wake_at) is not None and wake_at <= now_us
+
+
+def offsets_behind(sources: Mapping[TopicPartition, Source], ends: Mapping[TopicPartition, int]) -> int:
+    """How far the most backward source is from its end; none or less: all was applied that there was then."""
+    return max(end - _applied_to(sources[partition]) for partition, end in ends.items())
+
+
+def _applied_to(source: Source) -> int:
+    """Behind the last record stand markers of transactions, which are read and not applied."""
+    return source.position if source.applied == source.handed else source.applied
 
 
 class Deadlines:
@@ -91,11 +107,10 @@ class Deadlines:
         """Write the tick if it is still wanted, and wait until it was applied."""
         processor = owned.processor
         now_us = time.time_ns() // 1000
-        if processor is None or not owned.is_running or not processor.ticks_allowed:
+        if processor is None or not owned.is_running or not is_tick_due(processor, now_us):
             return
         wake_at = processor.wake_at
-        if wake_at is None or wake_at > now_us:
-            return
+        assert wake_at is not None
         partition = TopicPartition(owned.stage.tick_topic, owned.partition)
         offset = await self._send(partition, tick_value(now_us), owned.stage.tick_key)
         owned.ticks += 1
@@ -107,11 +122,7 @@ class Deadlines:
     async def _reach(self, owned: OwnedPartition, ends: Mapping[TopicPartition, int]) -> None:
         """Wait until every source partition was applied up to these ends: patiently while far behind."""
         while owned.is_running:
-            behind = max(
-                (end - (source.position if source.applied == source.handed else source.applied))
-                for partition, end in ends.items()
-                for source in (owned.sources[partition],)
-            )
+            behind = offsets_behind(owned.sources, ends)
             if behind <= 0:
                 return
             await asyncio.sleep(0.002 if behind < 1000 else 0.1)

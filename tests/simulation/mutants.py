@@ -1,0 +1,80 @@
+"""Workers with one mistake each. A simulation that cannot find them proves nothing."""
+
+from collections.abc import Iterator, Sequence
+
+from slastream.stream.stage import Cut, Processor
+
+from .log import Appended
+from .worker import Owner, Step
+
+
+class StateBeforeOutputs(Owner):
+    """At least once: a crash between the two loses facts."""
+
+    def acknowledged(self, cut: Cut, outputs: Sequence[Step], offset: int) -> Iterator[Step]:
+        steps = list(super().acknowledged(cut, outputs, offset))
+        count = len(outputs)
+        yield from [*steps[count:-1], *steps[:count], steps[-1]]
+
+
+class OffsetFirst(Owner):
+    """At least once: the group's offset is ahead of what is durable."""
+
+    def acknowledged(self, cut: Cut, outputs: Sequence[Step], offset: int) -> Iterator[Step]:
+        *steps, last = super().acknowledged(cut, outputs, offset)
+        yield from [last, *steps]
+
+
+class MetaFirst(Owner):
+    """At least once: the partition's own record before those that it speaks for."""
+
+    def acknowledged(self, cut: Cut, outputs: Sequence[Step], offset: int) -> Iterator[Step]:
+        yield from super().acknowledged(cut._replace(state=[cut.state[-1], *cut.state[:-1]]), outputs, offset)
+
+
+class LastRecordWins(Owner):
+    """At least once: what a zombie wrote after its successor is taken for the newest state."""
+
+    def keep(self, values: dict[bytes, bytes], records: Sequence[Appended], processor: Processor) -> None:
+        for record in records:
+            assert record.key is not None
+            if record.value is None:
+                values.pop(record.key, None)
+            else:
+                values[record.key] = record.value
+
+
+class NoChain(Owner):
+    """A chunk after a hole is applied."""
+
+    def follows(self, previous_end: int) -> bool:
+        return True
+
+
+class NotOneCut(Owner):
+    """Exactly once: the offset is taken when the transaction ends, and what was applied since has no state."""
+
+    def _offsets_in_transaction(self, offset: int) -> None:
+        super()._offsets_in_transaction(self.applied.applied)
+
+
+class NoFence(Owner):
+    """Exactly once: an owner joins the epoch of the one before it."""
+
+    def fence(self) -> None:
+        self.epoch = self.broker.epoch_of(self.producer) or self.broker.start_producer(self.producer)
+
+
+class RestoresUncommitted(Owner):
+    """Exactly once: the state of a transaction that was aborted is restored."""
+
+    def changelog(self) -> Sequence[Appended]:
+        return self.broker[self.table].read(0, 1 << 30, committed=False)[0]
+
+
+MUTANTS: dict[str, type[Owner]] = {
+    each.__name__: each
+    for each in (
+        StateBeforeOutputs, OffsetFirst, MetaFirst, LastRecordWins, NoChain, NotOneCut, NoFence, RestoresUncommitted,
+    )
+}  # fmt: skip

@@ -1,0 +1,30 @@
+"""Hundreds of seeds on every change; tens of thousands by `python -m tests.simulation --seeds 20000 --jobs 2`."""
+
+import pytest
+
+from .mutants import MUTANTS
+from .trial import broken_by
+from .world import World
+
+SEEDS = 400
+AT_ONCE = 40
+MUTANT_SEEDS = 400
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
+def test_no_fault_breaks_a_law(first: int) -> None:
+    for seed in range(first, first + AT_ONCE):
+        found = broken_by(seed)
+        assert not found, f"repeat: python -m tests.simulation --seed {seed}\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("name", sorted(MUTANTS))
+def test_a_worker_with_a_mistake_is_found(name: str) -> None:
+    assert any(broken_by(seed, MUTANTS[name]) for seed in range(MUTANT_SEEDS))
+
+
+def test_a_seed_is_one_run_for_ever() -> None:
+    one, other = World(7).run(), World(7).run()
+    assert [p.history for p in one.broker.partitions.values() if p.name.topic == "sla.breaches"]
+    for name, partition in one.broker.partitions.items():
+        assert [r[:5] for r in partition.history] == [r[:5] for r in other.broker.partitions[name].history]
