@@ -13,20 +13,17 @@ table; `null` never sends the field.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import yaml
 
 from slastream.core.events import AUTHORS
 from slastream.errors import PolicyError
 from slastream.ingest.adapting import Adapter, AdapterOptions, Constant, Sources, Take
+from slastream.ingest.field_text import ABSENT, ValueReader
 from slastream.ingest.files import naming
-from slastream.ingest.mapping_file import ABSENT
-from slastream.ingest.mapping_values import EPOCH_FORMATS, INSTANT, SCALAR, AnyName, Fields, Kind, instant_parser
-from slastream.wire.yaml_nodes import Entry, Reader, is_null, line_of, parse, scalar
+from slastream.ingest.mapping_values import AnyName, Fields, Kind
+from slastream.wire.yaml_nodes import Entry, Reader, is_null, line_of, parse
 
 KEYS = ("source", "timezone", "authors")
 FIXED = ("event_id", "occurred_at", "sequence", "source", "type", "message", "override", "rating", "merged_into")
@@ -36,7 +33,7 @@ FIXED = ("event_id", "occurred_at", "sequence", "source", "type", "message", "ov
 def read_options(text: str, adapter: Adapter, file: str = "options.yaml") -> AdapterOptions:
     """Raises PolicyError with every problem, a line each: `FILE:LINE: PATH: what is wrong; what to write instead`."""
     problems = (reader := _OptionsReader(adapter)).reader.problems
-    root = parse(file, text, problems)
+    root = parse(file, text, problems, "source: NAME")
     options = None if root is None else reader.read(Entry(root, "$", line_of(root), file))
     if problems:
         raise PolicyError("\n".join(map(str, sorted(problems, key=lambda one: one.line))))
@@ -59,20 +56,18 @@ def load_options(path: str | None, adapter: Adapter) -> AdapterOptions:
 class _OptionsReader:
     def __init__(self, adapter: Adapter) -> None:
         self.reader = Reader()
-        self.zone: tzinfo = UTC
+        self.values = ValueReader(self.reader)
         self.known = {name: kind for name, kind in adapter.kinds.items() if name not in FIXED}
 
     def read(self, root: Entry) -> AdapterOptions | None:
         found = self.reader.mapping(root, (*KEYS, *self.known), "keys such as source: and ticket:")
         if found is None:
             return None
-        zone = found.get("timezone")
-        if zone is not None:
-            self.zone = self.reader.parsed(zone, _zone, "a time zone such as Europe/Berlin") or UTC
+        self.values.zone = self.values.timezone(found.get("timezone"))
         source = found.get("source")
         return AdapterOptions(
             source=None if source is None else self.reader.text(source, "a name such as jira-eu"),
-            zone=self.zone,
+            zone=self.values.zone,
             fields=dict(self._fields({k: v for k, v in found.items() if k in self.known}, self.known, "")),
             authors=self._authors(found.get("authors")),
         )
@@ -105,46 +100,9 @@ class _OptionsReader:
         return (self._source(entry, kind),)
 
     def _source(self, entry: Entry, kind: Kind) -> Take | Constant:
+        if is_null(entry.node):
+            return Constant(ABSENT)
         if not isinstance(entry.node, yaml.MappingNode):
-            return Constant(ABSENT if is_null(entry.node) else self._constant(entry, kind))
-        found = self.reader.mapping(entry, ("column", "parse", "map", "default"), "{column: NAME}") or {}
-        if "column" not in found:
-            self.reader.bad(entry, "lacks `column`; write {column: NAME}, or a constant")
-        columns = self.reader.texts(found["column"], "a path in the payload") if "column" in found else None
-        pairs = None if "map" not in found else self.reader.mapping(found["map"], None, "texts with their values") or {}
-        return Take(
-            paths=tuple(str(one.node.value) for one in columns or ()),
-            map=None if pairs is None else {text: self._constant(one, kind) for text, one in pairs.items()},
-            default=self._constant(found["default"], kind) if "default" in found else ABSENT,
-            parse=None if "parse" not in found else self.reader.parsed(found["parse"], _parse, "a strptime format"),
-        )
-
-    def _constant(self, entry: Entry, kind: Kind) -> Any:
-        node = entry.node
-        if isinstance(node, yaml.SequenceNode) and kind.is_nullable:
-            return [scalar(n) for n in node.value if isinstance(n, yaml.ScalarNode)]
-        if not isinstance(node, yaml.ScalarNode):
-            self.reader.bad(entry, "is a list or an object; write a constant or {column: NAME}")
-            return ABSENT
-        if is_null(node):
-            return None if kind.is_nullable else ABSENT
-        if kind is SCALAR:
-            return scalar(node)
-        convert = instant_parser(None, self.zone) if kind is INSTANT else kind.convert
-        value = self.reader.parsed(Entry(node, entry.path, entry.line, entry.file), convert, f"a {kind.name}")
-        return ABSENT if value is None else value
-
-
-def _zone(text: str) -> tzinfo:
-    if text in ("UTC", "Etc/UTC"):
-        return UTC
-    try:
-        return ZoneInfo(text)
-    except (ValueError, OSError, LookupError):
-        raise ValueError(f"no time zone is named {text!r}; write one such as Europe/Berlin") from None
-
-
-def _parse(text: str) -> str:
-    if text not in EPOCH_FORMATS and "%" not in text:
-        raise ValueError(f'is {text!r}; write a strptime format such as "%d/%m/%Y %H:%M", epoch_s or epoch_ms')
-    return text
+            return Constant(self.values.constant(entry, kind))
+        found = self.values.column(entry, kind)
+        return Take(found.names, found.map, found.default, found.parse)

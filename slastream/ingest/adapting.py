@@ -18,7 +18,7 @@ from orjson import OPT_SORT_KEYS, JSONDecodeError, JSONEncodeError, dumps, loads
 
 from slastream.core.units import Instant, format_instant
 from slastream.errors import EventError
-from slastream.ingest.mapping_file import ABSENT
+from slastream.ingest.field_text import ABSENT
 from slastream.ingest.mapping_values import (
     INSTANT,
     MONITORING,

@@ -19,9 +19,9 @@ from slastream.core.events import Tick
 from slastream.core.predicates import ALWAYS, All, AnyOf, Changed, Compare, Equals, Exists, Glob, Not, Predicate
 from slastream.core.units import parse_instant
 from slastream.errors import EventError, PolicyError
+from slastream.ingest.field_text import ABSENT
 from slastream.ingest.files import STANDARD_INPUT, naming, open_lines
 from slastream.ingest.mapping_file import (
-    ABSENT,
     ROW_NUMBER,
     Column,
     Description,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from slastream.ingest.adapting import Adapter, Context, IgnoredError, View, take
-from slastream.ingest.mapping_file import ABSENT
+from slastream.ingest.field_text import ABSENT
 
 STATUSES = {"Create": "new", "Acknowledge": "open", "UnAcknowledge": "new", "Close": "resolved"}
 OTHERS = (

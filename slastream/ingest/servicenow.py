@@ -12,7 +12,7 @@ from typing import Any
 
 from slastream.errors import EventError
 from slastream.ingest.adapting import Adapter, Context, View, take
-from slastream.ingest.mapping_file import ABSENT
+from slastream.ingest.field_text import ABSENT
 
 STATES = {"1": "new", "2": "open", "3": "hold", "6": "resolved", "7": "closed", "8": "cancelled"}
 STATE_NAMES = {

@@ -39,10 +39,14 @@ _SWITCHES = ("message.public", "message.automatic")
 
 
 class PredicateReader:
-    """Reads conditions with a `Reader`, which notes the problems."""
+    """Reads conditions with a `Reader`, which notes the problems.
 
-    def __init__(self, reader: Reader) -> None:
+    `of_columns`: on the columns of a foreign file, whose names are free and whose values are text.
+    """
+
+    def __init__(self, reader: Reader, of_columns: bool = False) -> None:
         self.reader = reader
+        self.of_columns = of_columns
 
     def read(self, entry: Entry) -> Predicate | None:
         """A mapping: everything in it is required. None after a problem."""
@@ -78,13 +82,13 @@ class PredicateReader:
             case "not":
                 part = self.read(entry)
                 return None if part is None else Not(part)
-            case "changed":
+            case "changed" if not self.of_columns:
                 names = self.reader.texts(entry, "attributes like [priority]")
                 if names is None:
                     return None
                 good = [str(one.node.value) for one in names if self._is_attribute(str(one.node.value), one)]
                 return Changed(frozenset(good)) if len(good) == len(names) else None
-            case "event" | "message" | "fields" if isinstance(entry.node, yaml.MappingNode):
+            case "event" | "message" | "fields" if isinstance(entry.node, yaml.MappingNode) and not self.of_columns:
                 inner = self.reader.mapping(entry, None, f"conditions on {name}") or {}
                 parts_in = [
                     self._attribute(f"{name}.{key}", one._replace(path=below(entry.path, key)))
@@ -107,7 +111,12 @@ class PredicateReader:
         return None if any(part is None for part in parts) else tuple(part for part in parts if part is not None)
 
     def _is_attribute(self, name: str, entry: Entry) -> bool:
-        if name in ATTRIBUTES or name in EVENT_NAMES or (name.startswith("fields.") and len(name) > len("fields.")):
+        if (
+            self.of_columns
+            or name in ATTRIBUTES
+            or name in EVENT_NAMES
+            or (name.startswith("fields.") and len(name) > len("fields."))
+        ):
             return True
         known = [*ATTRIBUTES, *EVENT_NAMES, *COMBINING]
         self.reader.bad(
@@ -135,6 +144,9 @@ class PredicateReader:
                 )
                 return None
             value = scalar(one)
+            if self.of_columns:
+                found.append(str(one.value))
+                continue
             if name not in EVENT_NAMES and not name.startswith("fields.") and isinstance(value, bool | int | float):
                 value = str(one.value)
             if name in _SWITCHES and not isinstance(value, bool):
@@ -186,7 +198,7 @@ class PredicateReader:
                     return None
                 return Exists(name, value)
             case _:
-                if not name.startswith("fields."):
+                if not self.of_columns and not name.startswith("fields."):
                     self.reader.bad(
                         entry, f"compares numbers, but {name} is text, so it never holds; write its values as a list"
                     )

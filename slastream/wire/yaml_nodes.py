@@ -46,16 +46,17 @@ class Entry(NamedTuple):
     file: str
 
 
-def parse(file: str, text: str, problems: list[Problem]) -> yaml.Node | None:
+def parse(file: str, text: str, problems: list[Problem], least: str = "version: 1") -> yaml.Node | None:
     """The root of a document; None with a problem where there is none. Aliases are bounded, so that no bomb expands.
 
-    The marks of its nodes name `file`, so that sections of several files can be put together.
+    `least` is what the smallest document has. The marks of its nodes name `file`, so that sections of several files can be
+    put together.
     """
     roots = parse_all(file, text, problems, has_one=True)
     if roots is None:
         return None
     if not roots:
-        problems.append(Problem(file, 1, "$", "is empty; write at least version: 1"))
+        problems.append(Problem(file, 1, "$", f"is empty; write at least {least}"))
         return None
     return roots[0]
 
@@ -181,8 +182,10 @@ class Reader:
     def bad(self, entry: Entry, message: str, line: int | None = None) -> None:
         self.problems.append(Problem(entry.file, entry.line if line is None else line, entry.path, message))
 
-    def mapping(self, entry: Entry, known: Collection[str] | None, what: str) -> dict[str, Entry] | None:
-        """Its values by key. `known` None allows every key. Unknown and repeated keys are noted."""
+    def mapping(
+        self, entry: Entry, known: Collection[str] | None, what: str, any_text: bool = False
+    ) -> dict[str, Entry] | None:
+        """Its values by key. `known` None allows every name, `any_text` any text. Unknown and repeated keys are noted."""
         if is_null(entry.node):
             return {}
         if not isinstance(entry.node, yaml.MappingNode):
@@ -191,7 +194,7 @@ class Reader:
         found: dict[str, Entry] = {}
         for key, value in entry.node.value:
             here = entry._replace(file=key.start_mark.name)
-            if not isinstance(key, yaml.ScalarNode) or (why := _why_no_name(key)):
+            if not isinstance(key, yaml.ScalarNode) or (not any_text and (why := _why_no_name(key))):
                 why = "that is no text; write a name" if not isinstance(key, yaml.ScalarNode) else why
                 self.bad(here, f"has a key {why}", line_of(key))
                 continue

@@ -8,7 +8,7 @@ from slastream.errors import PolicyError
 from slastream.ingest.adapter_options import read_options
 from slastream.ingest.adapters import AdapterOptions, adapter
 from slastream.ingest.adapting import Constant, take
-from slastream.ingest.mapping_file import ABSENT
+from slastream.ingest.field_text import ABSENT
 
 
 def test_options_are_sources_by_the_path_of_their_field() -> None:

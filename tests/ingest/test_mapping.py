@@ -664,8 +664,8 @@ event:
         ["m.yaml:16", "event.message"],
     ]
     assert all(";" in line for line in found)
-    assert "write `format`" in found[0]
-    assert "write `occurred_at`" in found[7]
+    assert "did you mean 'format'?" in found[0]
+    assert "did you mean 'occurred_at'?" in found[7]
 
 
 @pytest.mark.parametrize(
