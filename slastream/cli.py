@@ -82,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     importing.add_argument("files", metavar="FILE", nargs="+")
     importing.add_argument("--out", metavar="FILE", help="write the events there instead of stdout")
     importing.add_argument("--broker", metavar="HOST:PORT", help="write them into Kafka as a backfill")
+    importing.add_argument("--dry-run", action="store_true", help="show the first events and counts, write nothing")
     importing.set_defaults(run=run_import)
 
     explain = commands.add_parser("explain", help="the whole story of a ticket, or of a service")
@@ -221,6 +222,7 @@ def run_replay(options: argparse.Namespace) -> int:
 
 def run_import(options: argparse.Namespace) -> int:
     from slastream.ingest.mapping import load_mapping
+    from slastream.ingest.preview import Preview
     from slastream.local.output import open_output, write_events
     from slastream.local.progress import counted
 
@@ -231,6 +233,14 @@ def run_import(options: argparse.Namespace) -> int:
         print(refusal, file=sys.stderr)
 
     events = load_mapping(options.mapping).run(options.files, refuse)
+    if options.dry_run:
+        preview = Preview()
+        with counted("events") as progress:
+            preview.read(events, progress)
+        for line in preview.first:
+            print(line.decode())
+        print("\n".join(preview.summary(len(refused))), file=sys.stderr)
+        return NO if refused else DONE
     with counted("events") as progress:
         if options.broker is not None:
             from slastream.stream.backfill import write_backfill
