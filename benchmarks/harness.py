@@ -83,11 +83,15 @@ class Bench:
         return f"bench-{base}-{self._number}"
 
     def create(self, *topics: str, config: Mapping[str, str] | None = None) -> None:
+        """Topics with the usual number of partitions, ready to be used."""
+
         async def create() -> None:
             admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
             await admin.start()
             try:
                 await admin.create_topics([NewTopic(each, PARTITIONS, 1, topic_configs=config) for each in topics])
+                while not await _are_usable(admin, topics):
+                    await asyncio.sleep(0.02)
             finally:
                 await admin.close()
 
@@ -98,6 +102,7 @@ class Bench:
         producer = Producer(
             {
                 "bootstrap.servers": self.address, "partitioner": "murmur2", "linger.ms": 20, "enable.idempotence": True,
+                "log_level": 0,
                 "queue.buffering.max.messages": 500_000, "batch.size": 262_144,
             }
         )  # fmt: skip
@@ -231,6 +236,18 @@ def _between(first: Sample, last: Sample) -> tuple[float, float]:
     if events <= 0:
         raise RuntimeError("all events were committed at once: feed more of them")
     return events / (last.seconds - first.seconds), (last.cpu_seconds - first.cpu_seconds) * 1e6 / events
+
+
+async def until_committed(bench: Bench, process: Process, group: str, topic: str, limit_seconds: float) -> None:
+    """Return when a group has committed what is in a topic now."""
+    ends = bench.ends(topic)
+    await _watch_group(bench, process, group, topic, ends, sum(ends.values()), limit_seconds)
+
+
+async def _are_usable(admin: Any, topics: Sequence[str]) -> bool:
+    """Whether each partition has its leader: Kafka answers before its brokers know of new topics."""
+    found = await admin.describe_topics(list(topics))
+    return all(each["partitions"] and all(part["leader"] >= 0 for part in each["partitions"]) for each in found)
 
 
 async def _watch_group(

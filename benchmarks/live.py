@@ -32,7 +32,9 @@ class Feeder(threading.Thread):
         self.error: BaseException | None = None
         self._events, self._rate = events, rate
         self._ended = threading.Event()
-        self._producer = Producer({"bootstrap.servers": bench.address, "partitioner": "murmur2", "linger.ms": 2})
+        self._producer = Producer(
+            {"bootstrap.servers": bench.address, "log_level": 0, "partitioner": "murmur2", "linger.ms": 2}
+        )
 
     def run(self) -> None:
         started = time.monotonic()
@@ -132,7 +134,7 @@ async def _probe(bench: Bench, count: int) -> list[float]:
     partitions = [TopicPartition("sla.verdicts", each) for each in range(harness.PARTITIONS)]
     reader.assign(partitions)
     await reader.seek_to_end(*partitions)
-    producer = Producer({"bootstrap.servers": bench.address, "partitioner": "murmur2", "linger.ms": 0})
+    producer = Producer({"bootstrap.servers": bench.address, "log_level": 0, "partitioner": "murmur2", "linger.ms": 0})
     sent: dict[str, float] = {}
     delays: dict[str, float] = {}
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from benchmarks import harness, load
+from benchmarks.deadlines import deadlines
 from benchmarks.harness import Measured, median
 from benchmarks.jobs.core import EVENTS, FACTS, TICKETS
 from benchmarks.live import idle, latency
@@ -67,6 +68,34 @@ def services(run: Run) -> Result:
         return table(harness.interleaved(bench, subjects, "sla.verdicts", run.runs, run.say))
 
 
+def growth(run: Run) -> Result:
+    """CPU per event of both stages as agreements, services and the age of tickets grow; one run each."""
+    events = run.size(80_000, 8_000)
+    kinds = {
+        "agreements": [(each, {"agreements": each}) for each in (1, 10, 100)],
+        "services": [(each, {"services": each}) for each in (10, 100, 1_000, 10_000)],
+        "events per ticket": [(each, {"events_per_ticket": each}) for each in (5, 50, 500)],
+    }
+    tables = []
+    for name, cases in kinds.items():
+        rows: list[list[float]] = []
+        for value, options in cases:
+            found = _grown(run, events, **options)
+            rows.append([value, found.cpu_us, found.rate, found.rss_mib])
+            run.say(f"{name} {value}: {found.cpu_us:.1f} µs")
+        tables.append({"title": f"By {name}:", "head": [name, "CPU µs/event", "events/s", "RSS MiB"], "rows": rows})
+    return {"tables": tables}
+
+
+def _grown(run: Run, events: int, agreements: int = 1, services: int = 100, events_per_ticket: int = 8) -> Measured:
+    with harness.bench(load.policy_text(agreements), is_quick=run.is_quick) as bench:
+        asyncio.run(create_topics(bench.address, harness.PARTITIONS))
+        tickets = events // events_per_ticket
+        made = load.ticket_events(tickets, events_per_ticket, end=datetime.now(UTC), services=services, seed=run.seed)
+        bench.load(TICKETS, made)
+        return harness.measure(bench, harness.ours("both", "both"), TICKETS, bench.ends(TICKETS))
+
+
 def table(found: dict[str, list[Measured]]) -> Result:
     """Medians per program, and the single runs."""
     names = ("rate", "cpu_us", "warm_rate", "warm_cpu_us", "rss_mib")
@@ -85,4 +114,6 @@ MEASURES: dict[str, Callable[[Run], Result]] = {
     "idle": idle,
     "restore": restore,
     "latency": latency,
+    "deadlines": deadlines,
+    "growth": growth,
 }

@@ -1,0 +1,167 @@
+"""A worker with many open clocks: when breaches are declared, what a ticket costs in memory, how long a restart takes.
+
+The tickets have one promise. Those of P1 are due 5 s after they were created, so that deadlines come while events do; all
+others 30 days. The worker is `slastream worker` as users run it, with metrics and a stable name.
+"""
+
+import asyncio
+import random
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from benchmarks import harness
+from benchmarks.harness import Bench, Process, Subject
+from benchmarks.jobs.core import TICKETS
+from benchmarks.live import Feeder, quantile, wait_for
+from benchmarks.run import Result, Run
+from slastream.core.units import parse_instant
+from slastream.stream.topics import create_topics
+
+P1_SHARE = 0.05
+FEED_RATE = 5_000.0
+POLICY = """\
+version: 1
+timezone: UTC
+agreements:
+  all:
+    kind: sla
+    calendar: 24x7
+    objective: {target: 95%, period: month, basis: due}
+    promises:
+      resolution: {metric: resolution, within: {P1: 5s, default: 720h}}
+"""
+
+
+def deadlines(run: Run) -> Result:
+    """1,000,000 open tickets, then 5,000 new ones a second of which 250 breach 5 s later; scrapes; a restart."""
+    tickets = run.size(1_000_000, 5_000)
+    values: dict[str, Any] = {"open tickets": tickets}
+    with harness.bench(POLICY, is_quick=run.is_quick) as bench:
+        asyncio.run(create_topics(bench.address, harness.PARTITIONS))
+        subject = Subject("worker", _worker)
+        with Process(bench, subject, "worker-1") as process:
+            wait_for(process, "seeking -> running", 2 * harness.PARTITIONS)
+            empty = process.rss_bytes()
+            bench.load(TICKETS, _created("open", tickets, random.Random(run.seed), p1_share=0.0))
+            asyncio.run(harness.until_committed(bench, process, "slastream", TICKETS, 1200))
+            values["memory per open ticket, bytes"] = (process.rss_bytes() - empty) / tickets
+            values["changelog per ticket, bytes"] = bench.bytes_of("slastream-tickets-changelog") / tickets
+            run.say(f"{values['memory per open ticket, bytes']:.0f} bytes per open ticket")
+            values |= _breaches(run, bench, "without scrapes", None)
+            address = process.log.rpartition("metrics at ")[2].split()[0]
+            values |= _breaches(run, bench, "scraped each second", address)
+            asyncio.run(harness.until_committed(bench, process, "slastream", TICKETS, 300))
+            values |= _restart(run, bench, process)
+    return {"values": values, "notes": ["Delays are from the due instant until the fact can be read (read_committed)."]}
+
+
+def _worker(bench: Bench, _: str) -> list[str]:
+    options = [
+        "--broker",
+        bench.address,
+        "--policy",
+        str(bench.policy),
+        "--metrics",
+        "127.0.0.1:0",
+        "--instance",
+        "one",
+    ]
+    return [sys.executable, "-m", "slastream.cli", "worker", *options]
+
+
+def _created(prefix: str, count: int, choose: random.Random, p1_share: float) -> Iterator[tuple[bytes, bytes]]:
+    for number in range(count):
+        ticket = f"{prefix}-{number:07d}"
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        body = {
+            "status": "new", "priority": "P1" if choose.random() < p1_share else "P3", "type": "incident",
+            "service": f"service-{choose.randrange(100):05d}", "group": f"team-{choose.randrange(20)}",
+            "requester": f"person-{choose.randrange(5000)}", "fields": {"region": "north"},
+        }  # fmt: skip
+        event = {"type": "created", "ticket_id": ticket, "occurred_at": at, "event_id": f"{ticket}-0", "source": "desk"}
+        yield ticket.encode(), orjson.dumps(event | {"ticket": body})
+
+
+def _breaches(run: Run, bench: Bench, name: str, metrics: str | None) -> dict[str, float]:
+    """Feed and read breaches; with an address, scrape it each second meanwhile."""
+    prefix = name.replace(" ", "-")
+    feeder = Feeder(bench, _created(prefix, 10_000_000, random.Random(run.seed), P1_SHARE), 500.0 if run.is_quick else FEED_RATE)
+    feeder.start()
+    try:
+        delays, scrapes = asyncio.run(_read_breaches(bench, prefix, run.size(30, 8), metrics))
+    finally:
+        feeder.stop()
+    values = {f"breach readable after due, {name}: p{s * 100:.0f}, s": quantile(delays, s) for s in (0.5, 0.99)}
+    values[f"breaches seen, {name}"] = len(delays)
+    if scrapes:
+        values["scrape of /metrics, median, s"] = quantile(scrapes, 0.5)
+        values["scrape of /metrics, longest, s"] = max(scrapes)
+    run.say(f"{name}: " + ", ".join(f"{each:.3g}" for each in values.values()))
+    return values
+
+
+async def _read_breaches(
+    bench: Bench, prefix: str, seconds: float, metrics: str | None
+) -> tuple[list[float], list[float]]:
+    reader = AIOKafkaConsumer(bootstrap_servers=bench.address, isolation_level="read_committed", fetch_max_wait_ms=10)
+    await reader.start()
+    partitions = [TopicPartition("sla.breaches", each) for each in range(harness.PARTITIONS)]
+    reader.assign(partitions)
+    await reader.seek_to_end(*partitions)
+    delays: list[float] = []
+    scrapes: list[float] = []
+    ends_at, scrape_at = time.monotonic() + seconds, time.monotonic() + 1
+    scraping: asyncio.Task[float] | None = None
+    try:
+        while time.monotonic() < ends_at:
+            found = await reader.getmany(timeout_ms=50)
+            now = time.time()
+            for records in found.values():
+                for record in records:
+                    line = orjson.loads(record.value)
+                    if line["fact"] == "breached" and line["ticket_id"].startswith(prefix):
+                        delays.append(now - parse_instant(line["at"]) / 1e6)
+            if metrics is not None and time.monotonic() > scrape_at and (scraping is None or scraping.done()):
+                scrape_at = time.monotonic() + 1
+                if scraping is not None:
+                    scrapes.append(scraping.result())
+                scraping = asyncio.create_task(asyncio.to_thread(_scrape, metrics))
+        if scraping is not None:
+            scrapes.append(await scraping)
+    finally:
+        await reader.stop()
+    if not delays:
+        raise RuntimeError(f"no breach of {prefix} could be read within {seconds} s")
+    return delays, scrapes
+
+
+def _scrape(address: str) -> float:
+    began = time.monotonic()
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        answer.read()
+    return time.monotonic() - began
+
+
+def _restart(run: Run, bench: Bench, process: Process) -> dict[str, float]:
+    """SIGTERM, and the same worker again (static membership): until it reads all its partitions again."""
+    began = time.monotonic()
+    process.process.terminate()
+    process.process.wait(60)
+    stopped = time.monotonic()
+    with Process(bench, Subject("worker", _worker), "worker-2") as second:
+        wait_for(second, "seeking -> running", 2 * harness.PARTITIONS)
+        ready = time.monotonic()
+        cpu = second.cpu_seconds()
+    run.say(f"restart: stopped after {stopped - began:.1f} s, running after {ready - began:.1f} s")
+    return {
+        "restart: until it has stopped, s": stopped - began,
+        "restart: pause until every partition is read again, s": ready - began,
+        "restart: CPU of restoring, s": cpu,
+    }
