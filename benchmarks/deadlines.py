@@ -92,7 +92,9 @@ def _created(prefix: str, count: int, choose: random.Random, p1_share: float) ->
 def _breaches(run: Run, bench: Bench, name: str, metrics: str | None) -> dict[str, float]:
     """Feed and read breaches; with an address, scrape it each second meanwhile."""
     prefix = name.replace(" ", "-")
-    feeder = Feeder(bench, _created(prefix, 10_000_000, random.Random(run.seed), P1_SHARE), 500.0 if run.is_quick else FEED_RATE)
+    feeder = Feeder(
+        bench, _created(prefix, 10_000_000, random.Random(run.seed), P1_SHARE), 500.0 if run.is_quick else FEED_RATE
+    )
     feeder.start()
     try:
         delays, scrapes = asyncio.run(_read_breaches(bench, prefix, run.size(30, 8), metrics))

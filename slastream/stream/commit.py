@@ -222,7 +222,7 @@ class Committer:
             cut = owned.processor.cut()
             forwards, owned.forwards = owned.forwards, []
             applied = {part: each.applied for part, each in owned.sources.items() if each.applied != each.durable}
-            records = owned.unflushed_records
+            records, seconds = owned.unflushed_records, owned.unflushed_seconds
             # end of the cut
             await self._counts.learn({each[0] for each in (*cut.outputs, *forwards)})
             write = Write(self._outputs(cut.outputs, forwards), [(*pair, NO_HEADERS) for pair in cut.state], applied)
@@ -232,6 +232,7 @@ class Committer:
         for partition, offset in applied.items():
             owned.sources[partition].durable = offset
         owned.unflushed_records -= records
+        owned.unflushed_seconds -= seconds
         owned.commits += 1
         owned.committed_at = time.time()
         owned.last_commit_seconds = time.monotonic() - started

@@ -77,6 +77,7 @@ class OwnedPartition:
     sources: dict[TopicPartition, Source] = field(default_factory=dict)
     committer: "Committer | None" = None
     unflushed_records: int = 0
+    unflushed_seconds: float = 0.0
     applied_records: int = 0
     misplaced_records: int = 0
     forwards: list[tuple[str, bytes, bytes | None, tuple[tuple[str, bytes], ...]]] = field(default_factory=list)
