@@ -66,6 +66,11 @@ class WorkerSettings:
     batch_bytes: int = 262_144
     security: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def effective_heartbeat_seconds(self) -> float:
+        """Three within a session at least: with fewer a short session would end again and again."""
+        return min(self.heartbeat_interval_seconds, self.session_timeout_seconds / 3)
+
     def client_options(self) -> dict[str, Any]:
         """Arguments of every aiokafka client."""
         return {
@@ -79,7 +84,7 @@ class WorkerSettings:
         """Arguments of the group's consumer. A restore may take long, so that not fetching is no reason to leave."""
         return {
             "session_timeout_ms": int(self.session_timeout_seconds * 1000),
-            "heartbeat_interval_ms": int(self.heartbeat_interval_seconds * 1000),
+            "heartbeat_interval_ms": int(self.effective_heartbeat_seconds * 1000),
             "rebalance_timeout_ms": int(self.rebalance_timeout_seconds * 1000),
             "max_poll_interval_ms": 24 * 3600 * 1000,
             "fetch_max_wait_ms": FETCH_MAX_WAIT_MS,
@@ -275,7 +280,7 @@ def make_app(settings: WorkerSettings, stages: Sequence[Stage], lifecycle: Lifec
         broker_commit_interval=settings.offset_commit_interval_seconds,
         broker_commit_every=100_000_000,
         broker_session_timeout=settings.session_timeout_seconds,
-        broker_heartbeat_interval=settings.heartbeat_interval_seconds,
+        broker_heartbeat_interval=settings.effective_heartbeat_seconds,
         broker_rebalance_timeout=settings.rebalance_timeout_seconds,
         broker_request_timeout=settings.request_timeout_seconds,
         consumer_group_instance_id=settings.group_instance_id,

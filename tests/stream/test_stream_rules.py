@@ -19,7 +19,7 @@ from slastream.stream.lifecycle import Lifecycle, partitions_of_stages
 from slastream.stream.restore import _keep_highest
 from slastream.stream.runtime import OwnedPartition, Runtime, Source, State, TopicPartition
 from slastream.stream.stage import Cut, Output, Record, Stage
-from slastream.stream.worker import check_stages
+from slastream.stream.worker import WorkerSettings, check_stages
 
 
 class Notes:
@@ -276,3 +276,9 @@ def test_each_stage_refuses_a_newer_state_also_of_a_key_with_one_record(tmp_path
     stage = make_stages(load_policy_path(policy))[number]
     with pytest.raises(SnapshotError, match="start the newer program again"):
         stage.make(0).restore(b"key", b"[1000,7,null]")
+
+
+@pytest.mark.parametrize("session_seconds", [2.0, 6.0, 10.0, 60.0])
+def test_a_session_has_three_heartbeats_however_short_it_is(session_seconds: float) -> None:
+    options = WorkerSettings(broker="host:9092", session_timeout_seconds=session_seconds).consumer_options()
+    assert 3 * options["heartbeat_interval_ms"] <= options["session_timeout_ms"]
