@@ -23,6 +23,8 @@ Headers = list[tuple[str, bytes]]
 Message = tuple[bytes | None, bytes | None, Headers]
 """Key, value and headers."""
 NO_HEADERS: Headers = []
+PROGRESS_HEADER = "progress"
+"""Of a deletion in a changelog: up to which offset the source was applied. A value has its progress in itself."""
 
 
 @functools.lru_cache(maxsize=1 << 18)
@@ -134,6 +136,12 @@ async def send_batches(producer: Any, partition: TopicPartition, messages: Seque
     return sent
 
 
+def state_messages(state: Iterable[tuple[bytes, bytes | None]], progress: int) -> list[Message]:
+    """A deletion tells its progress, so that a value that an earlier owner wrote after it does not undo it."""
+    deletion: Headers = [(PROGRESS_HEADER, b"%d" % progress)]
+    return [(key, value, deletion if value is None else NO_HEADERS) for key, value in state]
+
+
 class PartitionCounts:
     """Partition counts of the topics that are written to, asked once each."""
 
@@ -222,10 +230,11 @@ class Committer:
             cut = owned.processor.cut()
             forwards, owned.forwards = owned.forwards, []
             applied = {part: each.applied for part, each in owned.sources.items() if each.applied != each.durable}
+            progress = sum(each.applied for each in owned.sources.values())
             records, seconds = owned.unflushed_records, owned.unflushed_seconds
             # end of the cut
             await self._counts.learn({each[0] for each in (*cut.outputs, *forwards)})
-            write = Write(self._outputs(cut.outputs, forwards), [(*pair, NO_HEADERS) for pair in cut.state], applied)
+            write = Write(self._outputs(cut.outputs, forwards), state_messages(cut.state, progress), applied)
             await self.writer.write(TopicPartition(owned.stage.table, owned.partition), write)
         except Exception as error:  # noqa: BLE001  # fail-stop
             fail_stop(f"{owned.name}: its changes could not be made durable", cause=error)

@@ -6,13 +6,18 @@ partition, and an idle partition costs one timer.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+
 from slastream.stream.failure import fail_stop
 from slastream.stream.runtime import OwnedPartition, Source, TopicPartition
 from slastream.stream.stage import Processor
+
+log = logging.getLogger(__name__)
 
 LONGEST_SLEEP_SECONDS = 1.0
 """The wall clock may be set: no timer runs longer than this before it looks again."""
@@ -96,12 +101,22 @@ class Deadlines:
             ends = await self._ends(owned.sources)
             await self._reach(owned, ends)
             await self._write_tick(owned)
+        except KafkaError as error:
+            if not (error.retriable or isinstance(error, KafkaTimeoutError)):
+                fail_stop(f"{owned.name}: a tick could not be written", cause=error)
+            log.warning("%s: a tick was not written and will be tried again: %r", owned.name, error)
+            self._put_off(owned)
         except Exception as error:  # noqa: BLE001  # fail-stop
             fail_stop(f"{owned.name}: a tick could not be written", cause=error)
         finally:
             if self._ticking.get(owned) is asyncio.current_task():
                 del self._ticking[owned]
         self.arm(owned)
+
+    def _put_off(self, owned: OwnedPartition) -> None:
+        """A broker that is away: a missing tick makes facts late, not wrong, and is tried after UNHEARD_TICK_SECONDS."""
+        if owned.processor is not None and (wake_at := owned.processor.wake_at) is not None:
+            self._unheard[owned] = wake_at, time.monotonic()
 
     async def _write_tick(self, owned: OwnedPartition) -> None:
         """Write the tick if it is still wanted, and wait until it was applied."""

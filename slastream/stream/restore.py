@@ -11,6 +11,7 @@ from typing import Any
 
 import aiokafka
 
+from slastream.stream.commit import PROGRESS_HEADER
 from slastream.stream.runtime import OwnedPartition
 from slastream.stream.stage import Processor
 
@@ -67,24 +68,34 @@ async def _read(reader: Any, owned: OwnedPartition, processor: Processor) -> dic
 
 
 def _keep_highest(values: dict[bytes, bytes], progress: dict[bytes, int], records: Any, processor: Processor) -> None:
-    """Of two values of a key the one with the higher progress stays; progress is asked for only when two meet.
+    """Of two records of a key the one with the higher progress stays; progress is asked for only when two meet.
 
-    A deletion counts where it stands in the log: it has no progress.
+    A deletion has its progress in a header and counts like a value; without one it counts where it stands.
     """
     for record in records:
         key, value = record.key, record.value
         if value is None:
+            deleted_at = _progress_of_deletion(record)
+            held = values.get(key)
+            if deleted_at is not None:
+                if held is not None and processor.progress(held) >= deleted_at:
+                    continue
+                progress[key] = deleted_at
+            else:
+                progress.pop(key, None)
             values.pop(key, None)
-            progress.pop(key, None)
-            continue
-        held = values.get(key)
-        if held is None:
-            values[key] = value
             continue
         known = progress.get(key)
-        if known is None:
+        if known is None and (held := values.get(key)) is not None:
             known = processor.progress(held)
+        if known is None:
+            values[key] = value
+            continue
         offered = processor.progress(value)
         progress[key] = max(known, offered)
         if offered >= known:
             values[key] = value
+
+
+def _progress_of_deletion(record: Any) -> int | None:
+    return next((int(value) for name, value in record.headers if name == PROGRESS_HEADER), None)

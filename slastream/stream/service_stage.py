@@ -47,6 +47,16 @@ class Counted(NamedTuple):
         return "at_risk" if self.is_at_risk else self.contribution.status
 
 
+class Age(NamedTuple):
+    """The order of the verdicts of a clock. The instant comes first: a ticket that has left the table may come anew."""
+
+    as_of: int
+    revision: int
+
+
+OLDEST = Age(-(2**62), 0)
+
+
 class ServicePartition:
     """A `Processor` (see `stage`) of one partition of `sla.verdicts`."""
 
@@ -63,6 +73,7 @@ class ServicePartition:
         self._planned: dict[TallyKey, Instant] = {}
         self._dirty: dict[str, int] = {}
         self._progress: dict[str, int] = {}
+        self._newest: dict[str, Age] = {}
         self._touched: dict[TallyKey, None] = {}
         self._outputs: list[Output] = []
         self._has_changes = False
@@ -85,6 +96,7 @@ class ServicePartition:
             return
         clock = key.decode()
         self._progress[clock] = stored[1]
+        self._newest[clock] = Age(*stored[3]) if len(stored) > 3 else OLDEST
         if stored[2] is not None:
             service, agreement, promise, contribution, *rest = stored[2]
             self.clocks[clock] = Counted(service, agreement, promise, Contribution(*contribution), *rest)
@@ -122,12 +134,15 @@ class ServicePartition:
 
     def _take(self, clock: str, line: dict[str, object], offset: int) -> None:
         counted = counted_from_verdict(line)
-        if self._progress.get(clock, -1) < offset:
+        age = Age(counted.as_of, int(str(line.get("revision") or 0)))
+        # Without transactions a worker that slept past its session may repeat a verdict after a newer one.
+        if self._progress.get(clock, -1) < offset and self._newest.get(clock, OLDEST) <= age:
             old = self.clocks.get(clock)
             is_withdrawn = line.get("is_withdrawn") is True
             moved_on = is_withdrawn and old is not None and old.service != counted.service
             if not moved_on:
                 self._dirty[clock] = offset
+                self._newest[clock] = age
                 if old is not None and (is_withdrawn or old.tally_key != counted.tally_key):
                     self._put(clock, old, None)
                 if is_withdrawn:
@@ -197,7 +212,7 @@ class ServicePartition:
             counted = self.clocks.get(clock)
             self._progress[clock] = offset
             plain = None if counted is None else [*counted[:3], list(counted.contribution), *counted[4:]]
-            state.append((clock.encode(), orjson.dumps([VERSION, offset, plain])))
+            state.append((clock.encode(), orjson.dumps([VERSION, offset, plain, list(self._newest[clock])])))
         state.append((META_KEY, orjson.dumps([VERSION, self.offset, self.time])))
         for key in self._touched:
             self._publish(key)

@@ -19,6 +19,8 @@ HISTORY_BEGINS, HISTORY_ENDS = -60 * DAY, -12 * DAY
 """Seconds from the start of feeding. Every deadline of the history has come by then, every one of the sweep has not."""
 LONGEST_LIVE_SECONDS = 9.5
 """From the last live event to the last live deadline: the longest target, its lateness, and some."""
+BUSY_SECONDS, IDLE_SECONDS = 2.0, 1.0
+"""Live events come in bursts: between them nothing but ticks moves the time of a partition."""
 SERVICES = ("mail", "web", "erp", "vpn", "print", "dns")
 BACKFILL = "backfill"
 
@@ -105,7 +107,11 @@ def make_load(seed: int, events: int, seconds: float, started: datetime) -> Load
     draw = random.Random(seed)
     history_seconds = seconds * 0.5
     history = [*_stories(draw, "H", int(events * 0.57), HISTORY_BEGINS, HISTORY_ENDS, DAY, seed)]
-    live = [*_stories(draw, "L", int(events * 0.38), history_seconds + 0.5, seconds - 3, 1.0, seed)]
+    live_begins, busy_share = history_seconds + 0.5, BUSY_SECONDS / (BUSY_SECONDS + IDLE_SECONDS)
+    live = [
+        said._replace(at=live_begins + _in_bursts(said.at))
+        for said in _stories(draw, "L", int(events * 0.38), 0.0, (seconds - 3 - live_begins) * busy_share, 1.0, seed)
+    ]
     history.sort(key=lambda said: said.at + said.delay)
     step = history_seconds / max(1, len(history))
     records = [
@@ -118,6 +124,11 @@ def make_load(seed: int, events: int, seconds: float, started: datetime) -> Load
     records += _disturbances(draw, records, seed)
     records.sort(key=lambda record: record.send_at)
     return Load(records, records[-1].send_at + LONGEST_LIVE_SECONDS)
+
+
+def _in_bursts(at: float) -> float:
+    """An instant of an axis without idle times, on one with them."""
+    return at + at // BUSY_SECONDS * IDLE_SECONDS
 
 
 def partition_of(key: bytes) -> int:

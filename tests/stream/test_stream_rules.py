@@ -12,7 +12,7 @@ import pytest
 
 from slastream.app import load_policy_path, make_stages
 from slastream.errors import SnapshotError
-from slastream.stream.commit import Committer, PartitionCounts, Write, partition_of
+from slastream.stream.commit import PROGRESS_HEADER, Committer, PartitionCounts, Write, partition_of, state_messages
 from slastream.stream.deadlines import Deadlines, tick_value
 from slastream.stream.failure import RepeatedLines
 from slastream.stream.lifecycle import Lifecycle, partitions_of_stages
@@ -229,6 +229,29 @@ def test_recovery_keeps_the_highest_progress_of_a_key_not_the_last_record() -> N
     ]
     _keep_highest(values, progress, [Fetched("table", n, key, value) for n, (key, value) in enumerate(log)], Notes())
     assert values == {b"a": b"9", b"c": b"1"}
+
+
+def test_a_value_that_an_earlier_owner_wrote_after_a_deletion_does_not_undo_it() -> None:
+    log: list[tuple[bytes, bytes | None, tuple[tuple[str, bytes], ...]]] = [
+        (b"gone", b"4", ()),
+        (b"gone", None, ((PROGRESS_HEADER, b"7"),)),
+        (b"gone", b"5", ()),  # of an owner that slept past its session
+        (b"back", None, ((PROGRESS_HEADER, b"7"),)),
+        (b"back", b"8", ()),
+        (b"kept", b"9", ()),
+        (b"kept", None, ((PROGRESS_HEADER, b"6"),)),  # a late deletion, of such an owner too
+    ]
+    records = [Fetched("table", n, key, value, headers=headers) for n, (key, value, headers) in enumerate(log)]
+    values: dict[bytes, bytes] = {}
+    _keep_highest(values, {}, records, Notes())
+    assert values == {b"back": b"8", b"kept": b"9"}
+
+
+def test_a_deletion_carries_the_progress_of_its_cut() -> None:
+    assert state_messages([(b"a", b"1"), (b"b", None)], 12) == [
+        (b"a", b"1", []),
+        (b"b", None, [(PROGRESS_HEADER, b"12")]),
+    ]
 
 
 def test_a_tick_is_rfc_3339_with_microseconds() -> None:
