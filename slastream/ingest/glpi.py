@@ -34,7 +34,7 @@ def read(payload: View, context: Context) -> Iterator[dict[str, Any]]:
         return
     time = item.at("date_creation") if kind == "new" and item.at("date_creation").exists else item.at("date_mod")
     at = context.instant(time)
-    event = context.ticket(payload, "", at, EVENTS[kind])
+    event = context.ticket(_with_team(payload, item), "", at, EVENTS[kind])
     event["event_id"] = context.event_id(item.at("id").text(), kind, at, context.digest(event.get("ticket")))
     yield event
 
@@ -43,9 +43,8 @@ def _followup(payload: View, item: View, kind: str, context: Context) -> dict[st
     if kind != "new":
         raise IgnoredError("edited_message")
     parent, user = payload.at("parent_item").object(), item.at("user")
-    team = parent.value.get("team")
-    members = [one for one in team if isinstance(one, dict)] if isinstance(team, list) else []
-    is_requester = any(one.get("role") == "requester" and one.get("id") == user.at("id").value for one in members)
+    requesters = _members(parent, "User", "requester")
+    is_requester = any(one.get("id") == user.at("id").value for one in requesters)
     time = item.at("date") if item.at("date").exists else item.at("date_creation")
     return context.ticket(
         View({**payload.value, "item": parent.value}, payload.path),
@@ -58,6 +57,21 @@ def _followup(payload: View, item: View, kind: str, context: Context) -> dict[st
             "public": not item.at("is_private").boolean(False),
         },
     )
+
+
+def _members(item: View, kind: str, role: str) -> list[dict[str, Any]]:
+    team = item.value.get("team")
+    members = [one for one in team if isinstance(one, dict)] if isinstance(team, list) else []
+    return [one for one in members if one.get("type") == kind and one.get("role") == role]
+
+
+def _with_team(payload: View, item: View) -> View:
+    """The payload with `team`: the first of each part, so that each has a name of its own. A part that nobody has is null."""
+    if not isinstance(item.value.get("team"), list):
+        return payload
+    parts = {"group": ("Group", "assigned"), "assignee": ("User", "assigned"), "requester": ("User", "requester")}
+    first = {part: next(iter(_members(item, *which)), {}).get("name") for part, which in parts.items()}
+    return View({**payload.value, "team": first}, payload.path)
 
 
 GLPI = Adapter(
@@ -79,8 +93,10 @@ GLPI = Adapter(
         "ticket.priority": (take("item.priority", map=PRIORITIES), take("item.priority")),
         "ticket.type": (take("item.type", map=TYPES), take("item.type")),
         "ticket.customer": (take("item.entity.name"),),
+        "ticket.group": (take("team.group"),),
+        "ticket.assignee": (take("team.assignee"),),
+        "ticket.requester": (take("team.requester"),),
         "ticket.title": (take("item.name"),),
         "ticket.created_at": (take("item.date", "item.date_creation"),),
     },
-    lacks={"ownership": "the assigned group is one of several `team` members: take it by its place, see the page"},
 )
