@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from fnmatch import fnmatchcase
+from functools import cache
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from orjson import OPT_SORT_KEYS, JSONDecodeError, JSONEncodeError, dumps, loads
 
@@ -128,12 +129,26 @@ class Translation(NamedTuple):
     places: Mapping[str, Place] = {}
 
 
-class IgnoredError(Exception):
-    """A record that says nothing about service levels; `reason` is one of a few words."""
+Ignored = Literal[
+    "other_type",  # of a kind that is not about tickets, states or maintenance
+    "test",
+    "informational",  # a severity that means no outage
+    "update",  # an acknowledgement of a problem
+    "no_problem",  # the end of nothing
+    "edited_message",
+    "system_note",
+    "pull_request",
+    "flexible_downtime_not_triggered",
+]
+"""Why a record says nothing about service levels: bounded, so that it can be a label."""
 
-    def __init__(self, reason: str) -> None:
+
+class IgnoredError(Exception):
+    """A record that says nothing about service levels."""
+
+    def __init__(self, reason: Ignored) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason: Ignored = reason
 
 
 # ---- the adapter
@@ -269,7 +284,7 @@ class Context:
 
     def field(self, record: View, path: str) -> Any:
         """One field by its table; ABSENT where nothing gives it, None where the record says that it is empty."""
-        kind = kind_of(path, self.adapter.kinds)
+        kind = kind_of(path, self.adapter.kind)
         sources = (*self.options.fields.get(path, ()), *self.adapter.fields.get(path, ()))
         unnamed: tuple[str, str] | None = None
         empty: str | None = None
@@ -490,13 +505,14 @@ def joined(path: str, name: str) -> str:
     return (name if path == "$" else f"{path}.{name}")[:_MAX_SHOWN_PATH]
 
 
-def kind_of(path: str, fields: Fields) -> Kind:
-    """The type of an event's field by its dotted path. Raises KeyError for one that no event has."""
+@cache
+def kind_of(path: str, kind: str) -> Kind:
+    """The type of a field of a ticket or monitoring event by its dotted path. Raises KeyError for one that it does not have."""
     names = path.split(".")
-    here: Kind | AnyName | Fields = fields
+    here: Kind | AnyName | Fields = TICKET if kind == "ticket" else MONITORING
     for index, name in enumerate(names):
         if isinstance(here, AnyName):
-            return here.kind if name else kind_of("", {})
+            return here.kind
         if isinstance(here, Kind):
             raise KeyError(path)
         here = here[name]
@@ -513,9 +529,14 @@ def named(items: Any, name: str, value: str) -> dict[str, Any]:
     return {one[name]: one.get(value) for one in pairs if isinstance(one, dict) and isinstance(one.get(name), str)}
 
 
+@cache
+def _names(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))
+
+
 def _found(record: View, path: str) -> tuple[Any, str]:
     """The value at a dotted path and where it stands; a key that has dots itself is found too. ABSENT where there is none."""
-    value = _value(record.value, path.split("."))
+    value = _value(record.value, _names(path))
     return value, joined(record.path, path)
 
 
@@ -523,6 +544,10 @@ def _value(value: Any, names: Sequence[str]) -> Any:
     if not names:
         return value
     if isinstance(value, dict):
+        if names[0] in value:
+            found = _value(value[names[0]], names[1:])
+            if found is not ABSENT:
+                return found
         for end in range(len(names), 0, -1):
             key = ".".join(names[:end])
             if key in value:
