@@ -1,0 +1,6 @@
+"""What speaks HTTP with others: the gateway (events come to us) and `poll` (we fetch them).
+
+- `gateway_file` says who may send what: sources by name, each with an adapter, credentials and limits. `credentials` checks them.
+- `bodies` takes a request body apart into records; `gateway` answers requests; `gateway_metrics` counts them.
+- `event_log` is the way into Kafka for both: it returns when the broker has acknowledged, or says that it may not have.
+"""
