@@ -129,6 +129,13 @@ def build_parser() -> argparse.ArgumentParser:
     worker.add_argument("--show-settings", action="store_true", help="print the effective settings and end")
     worker.set_defaults(run=run_worker)
 
+    gateway = commands.add_parser("gateway", help="takes events and webhooks over HTTP; SIGTERM ends it cleanly")
+    gateway.add_argument("--broker", metavar="HOST:PORT")
+    gateway.add_argument("--config", metavar="FILE", help="sources, credentials, limits and TLS, in YAML")
+    gateway.add_argument("--listen", metavar="HOST:PORT", help="where events are taken; without --config loopback only")
+    gateway.add_argument("--metrics", metavar="HOST:PORT", help="where /metrics, /healthz and /readyz are served")
+    gateway.set_defaults(run=run_gateway)
+
     up = commands.add_parser("up", help="everything on one machine")
     up.add_argument("--policy", metavar="P")
     up.add_argument("--broker", default="auto", metavar="auto|HOST:PORT")
@@ -342,6 +349,26 @@ def run_worker(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     work(settings)
     return DONE
+
+
+def run_gateway(options: argparse.Namespace) -> int:
+    import logging
+
+    from slastream.web.gateway_run import GatewaySettings
+    from slastream.web.gateway_run import run_gateway as run
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    run(GatewaySettings(_broker(options), options.config, options.listen, options.metrics))
+    return DONE
+
+
+def _broker(options: argparse.Namespace) -> str:
+    import os
+
+    broker = options.broker or os.environ.get("SLASTREAM_BROKER")
+    if not broker:
+        raise PolicyError("broker is missing; give --broker, or SLASTREAM_BROKER in the environment")
+    return str(broker)
 
 
 def run_up(options: argparse.Namespace) -> int:

@@ -150,6 +150,41 @@ METRICS = (
     PARTITION_TIME, LAG, OWNED, RESTORING, RESTORE_SECONDS, STATE_KEYS, COMMIT_SECONDS, SERIES,
 )  # fmt: skip
 
+GATEWAY_REQUESTS = Metric(
+    "slastream_gateway_requests_total", "counter", "requests", ("source", "status"),
+    "Requests answered, by the HTTP status; the source is empty where none was found.",
+)  # fmt: skip
+GATEWAY_EVENTS = Metric(
+    "slastream_gateway_events_total", "counter", "events", ("source", "topic"),
+    "Events that Kafka has acknowledged.",
+)  # fmt: skip
+GATEWAY_REJECTED = Metric(
+    "slastream_gateway_rejected_total", "counter", "records", ("source", "reason"),
+    "Records that are no event; they went to sla.rejected.",
+)  # fmt: skip
+GATEWAY_IGNORED = Metric(
+    "slastream_gateway_ignored_total", "counter", "records", ("source", "reason"),
+    "Records of a vendor's payload that say nothing about service levels.",
+)  # fmt: skip
+GATEWAY_SECONDS = Metric(
+    "slastream_gateway_request_seconds", "histogram", "seconds", (),
+    "From the head of a request to its 202, Kafka's acknowledgement included.",
+    buckets_of(SECOND, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)  # fmt: skip
+GATEWAY_PENDING = Metric(
+    "slastream_gateway_pending_records", "gauge", "records", (),
+    "Records sent to Kafka and not acknowledged yet.",
+)  # fmt: skip
+GATEWAY_READY = Metric(
+    "slastream_gateway_ready", "gauge", "0 or 1", (),
+    "1 while Kafka takes records; with 0 every request gets a 503.",
+)  # fmt: skip
+
+GATEWAY_METRICS = (
+    GATEWAY_REQUESTS, GATEWAY_EVENTS, GATEWAY_REJECTED, GATEWAY_IGNORED, GATEWAY_SECONDS, GATEWAY_PENDING, GATEWAY_READY,
+)  # fmt: skip
+"""Of the gateway, which is a process of its own."""
+
 OPEN_STATUSES = ("running", "paused", "breached", "at_risk")
 VERDICT_WORDS = ("met", "breached", "cancelled")
 BASES = ("completed", "due", "started")
@@ -166,7 +201,7 @@ LABELS = {
     "agreement": "name in the policy",
     "promise": "name in the policy",
     "priority": "the ticket's priority; empty without one. As many as the desk uses",
-    "status": "/".join(OPEN_STATUSES),
+    "status": f"of a clock: {'/'.join(OPEN_STATUSES)}; of a request: HTTP's number",
     "verdict": "/".join(VERDICT_WORDS),
     "window": "kind of the running period: day/week/month/quarter/year, or rolling, such as 28d",
     "basis": "/".join(BASES),
@@ -175,8 +210,8 @@ LABELS = {
     "kind": "sla/ola/uc",
     "provider": "of the service in the policy",
     "team": "of the service in the policy",
-    "topic": "a topic that the worker reads",
-    "source": f"the event's own; at most {MAX_SOURCES} and `{OTHER}`",
+    "topic": "a topic that the worker reads, or the gateway writes",
+    "source": f"the event's own, at most {MAX_SOURCES} and `{OTHER}`; of the gateway: the name in its configuration",
     "reason": f"of a reject: {'/'.join(REJECT_REASONS)}; of a correction: {'/'.join(CORRECTION_REASONS)}",
     "partition": "number of the partition",
     "table": "changelog topic of the table",
@@ -187,11 +222,13 @@ def as_markdown() -> str:
     """The page `docs/metrics.md`."""
     rows = [
         f"| `{m.name}` | {m.type} | {m.unit} | {', '.join(f'`{label}`' for label in m.labels) or '–'} | {m.help} |"
-        for m in METRICS
+        for m in (*METRICS, *GATEWAY_METRICS)
     ]
     labels = [f"| `{name}` | {meaning.replace('/', ', ')} |" for name, meaning in LABELS.items()]
     buckets = [
-        f"- `{m.name}`: {', '.join(f'{bound / SECOND:g}' for bound in m.buckets_us)} s" for m in METRICS if m.buckets_us
+        f"- `{m.name}`: {', '.join(f'{bound / SECOND:g}' for bound in m.buckets_us)} s"
+        for m in (*METRICS, *GATEWAY_METRICS)
+        if m.buckets_us
     ]
     return "\n".join(
         [*_HEAD, *rows, "", "## Labels", "", "| label | values |", "|---|---|", *labels, "", "## Buckets", "", *buckets, ""]
@@ -215,6 +252,8 @@ on the loopback interface. The numbers are a snapshot, made for a scrape and at 
   restart they may be lower than before by what was reopened: ask with `delta`, which is exact then, where `rate` would see a reset.
 - `slastream_…` counts what this process did since it started; what was read and not committed before a crash is counted
   again by the next owner.
+- `slastream_gateway_…` are those of `slastream gateway`, on a port of their own (`--metrics`), and where it listens when that is
+  the loopback interface.
 - There are no ticket ids. `slastream_series` is how much Prometheus has to keep for one worker.
 - A ratio without a denominator has no sample: neither 0 nor 1.
 

@@ -17,9 +17,9 @@ Samples = Mapping[str, Sequence[Sample] | Sequence[HistogramSample]]
 """By the name of the metric."""
 
 
-def families(samples: Samples) -> Iterator[Family]:
+def families(samples: Samples, metrics: Sequence[Metric] = METRICS) -> Iterator[Family]:
     """The families in the order of the catalogue. 1.5 µs a sample."""
-    for metric in METRICS:
+    for metric in metrics:
         yield _family(metric, samples.get(metric.name, ()))
 
 

@@ -1,4 +1,4 @@
-"""`/metrics`, `/healthz` and `/readyz` of a worker, on the worker's own loop."""
+"""`/metrics`, `/healthz` and `/readyz` of a worker or a gateway, on its own loop."""
 
 import asyncio
 import contextlib
@@ -8,14 +8,29 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from slastream.errors import DeliveryError, PolicyError
-from slastream.export.collector import SNAPSHOT_SECONDS, Collector
+from slastream.export.collector import SNAPSHOT_SECONDS
 
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+
+
+class Snapshots(Protocol):
+    """What `/metrics` shows; `Collector` has this shape."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where the metrics are."""
+
+    async def refresh(self) -> None:
+        """Make the snapshot anew, where one is kept."""
+
+    def drain(self) -> None:
+        """Take over what was counted; asked every second."""
 
 
 class Health(Protocol):
@@ -41,7 +56,7 @@ class MetricsServer:
         await self._runner.cleanup()
 
 
-async def start_metrics_server(collector: Collector, listen: str, health: Health) -> MetricsServer:
+async def start_metrics_server(collector: Snapshots, listen: str, health: Health) -> MetricsServer:
     """Answer at `listen`: `HOST:PORT`, or `PORT` on the loopback interface; port 0 is a free one.
 
     Raises PolicyError when that is no address, DeliveryError when it cannot be had.
@@ -78,7 +93,7 @@ def parse_listen(listen: str) -> tuple[str, int]:
     return host.strip("[]") or LOOPBACK, int(port)
 
 
-def _metrics(collector: Collector) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _metrics(collector: Snapshots) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(request: web.Request) -> web.Response:
         await collector.refresh()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
@@ -96,12 +111,14 @@ def _ready(health: Health) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
         if health.is_ready:
             return web.Response(text="ready\n")
-        return web.Response(status=503, text="not ready: partitions are not assigned yet, or are being restored\n")
+        return web.Response(
+            status=503, text="not ready: no broker answers, or partitions are not assigned or restored yet\n"
+        )
 
     return answer
 
 
-async def _drain(collector: Collector) -> None:
+async def _drain(collector: Snapshots) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         while True:
             collector.drain()

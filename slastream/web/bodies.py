@@ -21,7 +21,7 @@ class TooLargeError(Exception):
 class Refusal(NamedTuple):
     """A record that is no event: its number in the request from 0, a word of the contract (section 3), path, why; its bytes."""
 
-    index: int
+    number: int
     reason: str
     path: str
     message: str
@@ -68,7 +68,9 @@ def events_in(body: bytes, content_type: str, limit: int) -> tuple[list[tuple[in
 def _records(body: bytes, content_type: str) -> Iterator[Any]:
     """Bytes of a record, or the part of an array that it is."""
     if not body.strip():
-        raise EventError("missing", "$", "the body is empty; send one event, a JSON array of events, or one event a line")
+        raise EventError(
+            "missing", "$", "the body is empty; send one event, a JSON array of events, or one event a line"
+        )
     if content_type in LINES or _is_object(body.partition(b"\n")[0]):
         return (line for line in body.split(b"\n") if line.strip())
     try:

@@ -17,7 +17,7 @@ NATIVE_SIGNATURE = Signature(
     signed="{id}.{timestamp}.{body}",
     timestamp_header="webhook-timestamp",
     id_header="webhook-id",
-    secret_prefix="whsec_",  # noqa: S106  # of the format, not a secret
+    key_prefix="whsec_",
 )
 """Of the contract's own events: Standard Webhooks, for which there are libraries in most languages.
 
@@ -34,18 +34,18 @@ def bearing(sources: Sequence[Source], authorization: str) -> list[Source]:
 
 def _is_any(given: bytes, tokens: Sequence[bytes]) -> bool:
     """Digests are compared, all of them, so that the time says neither which token nor how long it is."""
-    return any([hmac.compare_digest(given, sha256(token).digest()) for token in tokens])
+    return sum(hmac.compare_digest(given, sha256(token).digest()) for token in tokens) > 0
 
 
 def why_none_signed(
-    sources: Sequence[Source], signature: Signature | None, body: bytes, headers: Mapping[str, str], now: Instant
+    sources: Sequence[Source], signatures: Sequence[Signature], body: bytes, headers: Mapping[str, str], now: Instant
 ) -> tuple[Source | None, str]:
     """The first source whose signature is right, or that asks for none; else why not, for the log."""
     why = "no source fits"
     for source in sources:
-        if not source.secrets or signature is None:
+        if not source.secrets:
             return source, ""
-        reasons = [why_not_genuine(signature, secret, body, headers, now) for secret in source.secrets]
+        reasons = [why_not_genuine(signatures, secret, body, headers, now) for secret in source.secrets]
         if None in reasons:
             return source, ""
         why = f"{source.name}: {reasons[-1]}"

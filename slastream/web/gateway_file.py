@@ -144,7 +144,9 @@ class _Reader(Reader):
         if not found:
             self.bad(entry, f"{name} is empty; write a secret into it, one a line")
         if any(len(one) < MIN_SECRET_BYTES for one in found):
-            self.bad(entry, f"{name} has a secret of less than {MIN_SECRET_BYTES} bytes; make one with openssl rand -hex 32")
+            self.bad(
+                entry, f"{name} has a secret of less than {MIN_SECRET_BYTES} bytes; make one with openssl rand -hex 32"
+            )
         return found
 
     def _zone(self, entry: Entry) -> tzinfo:

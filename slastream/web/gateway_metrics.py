@@ -1,0 +1,64 @@
+"""What the gateway counted since it started, as `/metrics` shows it."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector as PrometheusCollector
+
+from slastream.core.units import SECOND
+from slastream.export import catalogue
+from slastream.export.samples import Samples, families
+from slastream.web.event_log import EventLog
+
+
+class GatewayMetrics(PrometheusCollector):
+    """Counters of one gateway, with a registry of their own. Names of sources come from the operator, so they are few."""
+
+    def __init__(self, log: EventLog) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self.accepted: Counter[tuple[str, str]] = Counter()
+        self.rejected: Counter[tuple[str, str]] = Counter()
+        self.ignored: Counter[tuple[str, str]] = Counter()
+        self._log = log
+        self._buckets = [0] * (len(catalogue.GATEWAY_SECONDS.buckets_us) + 1)
+        self._seconds = 0.0
+        self.registry.register(self)
+
+    def observe(self, seconds: float) -> None:
+        """How long a request took that was answered with 202."""
+        self._buckets[bisect_left(catalogue.GATEWAY_SECONDS.buckets_us, seconds * SECOND)] += 1
+        self._seconds += seconds
+
+    def describe(self) -> list[Family]:
+        """Nothing: registering must not collect."""
+        return []
+
+    async def refresh(self) -> None:
+        """Nothing: there is no snapshot."""
+
+    def drain(self) -> None:
+        """Nothing grows."""
+
+    def collect(self) -> Iterator[Family]:
+        """The families, now."""
+        yield from families(self._samples(), catalogue.GATEWAY_METRICS)
+
+    def _samples(self) -> Samples:
+        cumulative, count = [], 0
+        for each in self._buckets:
+            count += each
+            cumulative.append(count)
+        bounds = catalogue.GATEWAY_SECONDS.buckets_us
+        return {
+            catalogue.GATEWAY_REQUESTS.name: list(self.requests.items()),
+            catalogue.GATEWAY_EVENTS.name: list(self.accepted.items()),
+            catalogue.GATEWAY_REJECTED.name: list(self.rejected.items()),
+            catalogue.GATEWAY_IGNORED.name: list(self.ignored.items()),
+            catalogue.GATEWAY_SECONDS.name: [((), bounds, cumulative, self._seconds)],
+            catalogue.GATEWAY_PENDING.name: [((), self._log.pending_records)],
+            catalogue.GATEWAY_READY.name: [((), float(self._log.why_unavailable is None))],
+        }
