@@ -166,11 +166,14 @@ class _Worker:
             loop.add_signal_handler(number, self._stop.set)
         if not await self._wait_for_broker():
             return
-        await check_stage_topics(self._settings, self._runtime.stages)
-        async with self._clients() as (producer, probe):
-            lifecycle = self._lifecycle(producer, probe)
-            await _call(self._on_start, self._runtime)
-            await self._run_app(lifecycle)
+        try:
+            await check_stage_topics(self._settings, self._runtime.stages)
+            async with self._clients() as (producer, probe):
+                lifecycle = self._lifecycle(producer, probe)
+                await _call(self._on_start, self._runtime)
+                await self._run_app(lifecycle)
+        except KafkaError as error:
+            fail_stop("the broker went away while the worker started", cause=error)
 
     async def _wait_for_broker(self) -> bool:
         """Try until a broker answers; False when the worker is to stop before."""

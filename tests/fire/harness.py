@@ -32,7 +32,7 @@ FAIL_STOPPED = (70, 71)
 """Statuses after which a supervisor starts the worker again."""
 QUIET_SECONDS = 2.5
 """Longer than a worker waits before it repeats a tick."""
-STILL_WITHIN_SECONDS = 150.0
+STILL_WITHIN_SECONDS = 300.0
 
 
 class FireError(AssertionError):

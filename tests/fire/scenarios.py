@@ -157,10 +157,10 @@ def twice(run: Run, draw: Draw) -> None:
 def seek(run: Run, draw: Draw) -> None:
     """Answers of the broker are late while workers come and go: fetches are under way when partitions are sought."""
     staff(run, True, False)
-    run.ground.proxy.delay(answers=(0.05, 0.35))
+    run.ground.proxy.delay(answers=(0.02, 0.1))
     for number, _ in enumerate(instants(run, draw, 10)):
         come_or_go(run, draw, is_static=number % 2 == 0)
-        run.ground.proxy.delay(answers=draw.choice(((0.0, 0.05), (0.05, 0.35), (0.3, 0.5))))
+        run.ground.proxy.delay(answers=draw.choice(((0.0, 0.02), (0.02, 0.1), (0.1, 0.2))))
     run.ground.proxy.calm()
 
 
@@ -168,7 +168,7 @@ def acknowledge(run: Run, draw: Draw) -> None:
     """Ten times acknowledgements are held back for a while, and the workers that wait for them are killed."""
     staff(run, True, False)
     for _ in instants(run, draw, 10):
-        run.ground.proxy.delay(answers=(0.5, 1.5))
+        run.ground.proxy.delay(answers=(0.3, 1.0))
         run.wait(draw.uniform(0.3, 2))
         for worker in draw.sample(run.crew.running(), draw.choice((1, 1, 2))):
             run.crew.kill(worker)
