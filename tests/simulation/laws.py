@@ -38,7 +38,7 @@ class Undisturbed:
         self.left: set[bytes] = set()
         self.unknown: set[bytes] = set()
         """Tickets that were spoken of after they had left the table."""
-        source = TopicPartition(stage.sources[0], partition)
+        source = TopicPartition(stage.tick_topic, partition)
         count = run.broker.counts[source.topic] if stage.name == "tickets" else 0
         for r in run.broker[source].committed():
             if count and r.key is not None and partition_of(r.key, count) != partition:
@@ -68,7 +68,7 @@ class Evidence:
         self.undisturbed = {
             (stage.name, number): Undisturbed(run, stage, number)
             for stage in run.stages
-            for number in range(run.broker.counts[stage.sources[0]])
+            for number in range(run.broker.counts[stage.tick_topic])
         }
         tickets = [one for (name, _), one in self.undisturbed.items() if name == "tickets"]
         self.left = {each.decode() for one in tickets for each in one.left}
@@ -295,10 +295,7 @@ def _standing(lines: Any) -> Counter[tuple[Any, ...]]:
 
 
 def compliance_is_that_of_the_replay(evidence: Evidence) -> Iterator[str]:
-    """Of the state that a new owner takes over.
-
-    With tickets that left their table, or a zombie that repeated older verdicts (at least once), that of the undisturbed run.
-    """
+    """Of the state that a new owner takes over; with tickets that left their table, that of the undisturbed run."""
     run = evidence.run
     found = [
         line
@@ -306,7 +303,7 @@ def compliance_is_that_of_the_replay(evidence: Evidence) -> Iterator[str]:
         if name == "services"
         for line in _counted(owner.restored(), run)
     ]
-    if evidence.left or (run.had_zombies and not run.story.is_exactly_once):
+    if evidence.left:
         wanted = [
             line
             for (name, _), one in evidence.undisturbed.items()

@@ -13,6 +13,7 @@ from slastream.core.rules import Rulebook
 from slastream.core.units import format_instant, parse_instant
 from slastream.errors import PolicyError
 from slastream.stream.ticket_stage import BACKFILL_HEADER
+from slastream.stream.topics import load_declarations
 from slastream.wire.policy_file import load_policy
 
 from .log import Headers
@@ -69,9 +70,9 @@ def draw_story(random: Random) -> Story:
         sent += _sendings(random, [_touched_up(random, event) for event in events], tickets)
     sent += [_bad(random, random.choice(sent).at_us, tickets) for _ in range(random.choice([0, 0, 1, 3]))]
     sent.sort(key=lambda one: one.at_us)
-    counts = {"sla.tickets": tickets, "sla.verdicts": random.choice([1, 1, 2]), "sla.breaches": random.choice([1, 2])}
-    counts |= {"sla.compliance": 1, "sla.rejected": 1, "slastream-tickets-changelog": tickets}
-    counts["slastream-services-changelog"] = counts["sla.verdicts"]
+    counts = dict.fromkeys(load_declarations().names(), 1) | {"sla.tickets": tickets}
+    counts |= {"sla.verdicts": random.choice([1, 1, 2]), "sla.breaches": random.choice([1, 2])}
+    counts |= {"slastream-tickets-changelog": tickets, "slastream-services-changelog": counts["sla.verdicts"]}
     return Story(text, book, sent, counts, is_exactly_once, frozenset(one for one in FAULTS if random.random() < 0.6))
 
 

@@ -30,7 +30,7 @@ class Owner:
         self.random = random
         self.producer = f"{stage.name}-{partition}"
         self.table = TopicPartition(stage.table, partition)
-        self.source = TopicPartition(stage.sources[0], partition)
+        self.source = TopicPartition(stage.tick_topic, partition)
         self.is_zombie = False
         self.clock_error_us = 0
         self.queue: list[tuple[int, Sequence[Appended]]] = []

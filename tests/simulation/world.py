@@ -51,7 +51,7 @@ class World:
         self.owners: dict[tuple[str, int], Owner | None] = {
             (stage.name, number): None
             for stage in self.stages
-            for number in range(self.story.partitions[stage.sources[0]])
+            for number in range(self.story.partitions[stage.tick_topic])
         }
         self.zombies: list[tuple[int, Owner]] = []
         self.crashes = 0
