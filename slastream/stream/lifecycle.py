@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from aiokafka.errors import IllegalStateError
 
 from slastream.errors import SnapshotError
-from slastream.stream.commit import Committer, PartitionCounts, Writer, partition_of
+from slastream.stream.commit import Committer, Pace, PartitionCounts, Writer, partition_of
 from slastream.stream.deadlines import Deadlines
 from slastream.stream.failure import EXIT_ASSIGNMENT, EXIT_NOT_RESTORED, EXIT_UNEXPECTED, fail_stop
 from slastream.stream.restore import RestoreError, restore
@@ -50,6 +50,7 @@ class Lifecycle:
         client_options: Mapping[str, Any],
         *,
         commit_interval_seconds: float,
+        commits_per_second: float,
         parallel_restores: int = 4,
     ) -> None:
         self.runtime = runtime
@@ -58,6 +59,7 @@ class Lifecycle:
         self._new_writer = new_writer
         self._client_options = client_options
         self._commit_interval_seconds = commit_interval_seconds
+        self._pace = Pace(commits_per_second)
         self._opening: dict[OwnedPartition, asyncio.Task[None]] = {}
         self._restores = asyncio.Semaphore(parallel_restores)
         self._is_assigned = asyncio.Event()
@@ -142,7 +144,7 @@ class Lifecycle:
         async with self._restores:
             writer = self._new_writer(owned.stage, owned.partition)
             await writer.start()  # fences: only now nobody else can write into the changelog
-            owned.committer = Committer(owned, writer, self._counts, self._commit_interval_seconds)
+            owned.committer = Committer(owned, writer, self._counts, self._commit_interval_seconds, self._pace)
             self.runtime.enter(owned, State.RESTORING)
             processor = owned.stage.make(owned.partition)
             await restore(owned, processor, self._client_options)

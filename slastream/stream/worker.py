@@ -59,6 +59,7 @@ class WorkerSettings:
     request_timeout_seconds: float = 40.0
     transaction_timeout_seconds: float = 30.0
     commit_interval_seconds: float = 0.05
+    commits_per_second: float = 64.0
     offset_commit_interval_seconds: float = 1.0
     chunk_records: int = 8192
     chunk_wait_seconds: float = 0.005
@@ -237,6 +238,7 @@ class _Worker:
             new_writer,
             settings.client_options(),
             commit_interval_seconds=settings.commit_interval_seconds,
+            commits_per_second=settings.commits_per_second,
         )
         lifecycle.on_change = self._after_change
         return lifecycle

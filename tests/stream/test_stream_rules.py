@@ -12,7 +12,15 @@ import pytest
 
 from slastream.app import load_policy_path, make_stages
 from slastream.errors import SnapshotError
-from slastream.stream.commit import PROGRESS_HEADER, Committer, PartitionCounts, Write, partition_of, state_messages
+from slastream.stream.commit import (
+    PROGRESS_HEADER,
+    Committer,
+    Pace,
+    PartitionCounts,
+    Write,
+    partition_of,
+    state_messages,
+)
 from slastream.stream.deadlines import Deadlines, tick_value
 from slastream.stream.failure import RepeatedLines
 from slastream.stream.lifecycle import Lifecycle, partitions_of_stages
@@ -107,12 +115,18 @@ async def _running(stage: Stage = STAGE) -> tuple[Lifecycle, OwnedPartition, Sou
     counts, writer = Known(), Kept()
     await counts.learn(("in", "out"))
     lifecycle = Lifecycle(
-        Runtime([stage]), Deadlines(_ends, _send), counts, lambda *_: writer, {}, commit_interval_seconds=0
+        Runtime([stage]),
+        Deadlines(_ends, _send),
+        counts,
+        lambda *_: writer,
+        {},
+        commit_interval_seconds=0,
+        commits_per_second=1000,
     )
     owned = OwnedPartition(stage, 1, 1, Notes(), State.RUNNING)
     source = Source(TopicPartition("in", 1), owned, epoch=1)
     owned.sources[source.partition] = source
-    owned.committer = Committer(owned, writer, counts, 0)
+    owned.committer = Committer(owned, writer, counts, 0, Pace(1000))
     lifecycle.runtime.owned[stage.name, 1] = owned
     return lifecycle, owned, source, writer
 
@@ -305,3 +319,11 @@ def test_each_stage_refuses_a_newer_state_also_of_a_key_with_one_record(tmp_path
 def test_a_session_has_three_heartbeats_however_short_it_is(session_seconds: float) -> None:
     options = WorkerSettings(broker="host:9092", session_timeout_seconds=session_seconds).consumer_options()
     assert 3 * options["heartbeat_interval_ms"] <= options["session_timeout_ms"]
+
+
+def test_a_worker_commits_at_once_after_a_quiet_second_and_no_more_often_than_its_pace_under_load() -> None:
+    pace = Pace(10)
+    waits = [pace.reserve(100.0) for _ in range(15)]
+    assert waits[:10] == [0.0] * 10
+    assert waits[10:] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
+    assert pace.reserve(105.0) == 0.0
