@@ -17,7 +17,8 @@ COUNTER_BYTES = 160
 MIX = (
     "created; agent assigned; message of the requester; public answer of an agent; a field that no clock sees; pending; "
     "open again; resolved. More than 8 events: more messages and fields before the resolution; fewer: the first ones and "
-    "the resolution. A ticket lives for two days on average, a tenth of the time that is fed. 10 % of the tickets change priority once instead of the field."
+    "the resolution. A ticket lives for two days on average, a tenth of the time"
+    " that is fed. 10 % of the tickets change priority once instead of the field."
 )
 PRIORITIES = ("P1", "P2", "P3", "P4")
 WEIGHTS = (5, 15, 40, 40)
