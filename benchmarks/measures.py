@@ -41,7 +41,7 @@ def tickets(run: Run) -> Result:
     with harness.bench(load.policy_text(), is_quick=run.is_quick) as bench:
         asyncio.run(create_topics(bench.address, harness.PARTITIONS))
         bench.create(FACTS)
-        count = bench.load(TICKETS, load.ticket_events(run.size(20_000, 1_500), end=datetime.now(UTC)))
+        count = bench.load(TICKETS, load.ticket_events(run.size(6_000, 1_500), end=datetime.now(UTC)))
         run.say(f"{count} events")
         subjects = run.choose(
             [
@@ -49,9 +49,9 @@ def tickets(run: Run) -> Result:
                 harness.ours("slastream stage 1, at_least_once", "tickets", "at_least_once"),
                 harness.ours("slastream both stages, exactly_once", "both"),
                 harness.confluent_loop("tickets"),
-                harness.bytewax("tickets", 60_000),
-                harness.quix("tickets", 40_000),
-                harness.stock_faust("tickets", 8_000),
+                harness.bytewax("tickets", 30_000),
+                harness.quix("tickets", 15_000),
+                harness.stock_faust("tickets", 3_000),
             ]
         )
         return table(harness.interleaved(bench, subjects, TICKETS, run.runs, run.say))
@@ -61,7 +61,7 @@ def services(run: Run) -> Result:
     """Stage 2: verdicts to compliance."""
     with harness.bench(load.policy_text(), is_quick=run.is_quick) as bench:
         asyncio.run(create_topics(bench.address, harness.PARTITIONS))
-        bench.load(TICKETS, load.ticket_events(run.size(20_000, 1_500), end=datetime.now(UTC)))
+        bench.load(TICKETS, load.ticket_events(run.size(6_000, 1_500), end=datetime.now(UTC)))
         first = harness.ours("slastream stage 1 (to make the verdicts)", "tickets", "at_least_once")
         harness.measure(bench, first, TICKETS, bench.ends(TICKETS))
         subjects = [harness.ours("slastream stage 2, exactly_once", "services")]
