@@ -5,6 +5,7 @@ Starts its own Kafka, prints what it finds, and writes the numbers to `results.j
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=None, help="run the other systems")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of results.json and RESULTS.md")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     if unknown := [each for each in options.measures if each not in MEASURES]:
         parser.error(f"no such measure: {', '.join(unknown)}; there are {', '.join(MEASURES)}")
     with_peers = not options.quick if options.peers is None else options.peers

@@ -14,7 +14,7 @@ from bytewax.connectors.kafka import operators as kop
 from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 
-from benchmarks.jobs.core import EVENTS, FACTS, TICKETS, Tickets, count, cut
+from benchmarks.jobs.core import EVENTS, FACTS, TICKETS, Tickets, count, cut, record
 
 JOB = os.environ["BENCHMARK_JOB"]
 BROKER = os.environ["BENCHMARK_BROKER"]
@@ -54,12 +54,13 @@ class CounterLogic(StatefulBatchLogic[Any, Any, Any]):  # type: ignore[misc]  # 
 class TicketLogic(StatefulBatchLogic[Any, Any, Any]):  # type: ignore[misc]  # not installed where types are checked
     def __init__(self, held: bytes | None) -> None:
         self._held = held or b""
+        self._processor = CORE.of_one_ticket(0)
 
     def on_batch(self, values: list[Any]) -> tuple[list[Any], bool]:
         for message in values:
             at = int(message.timestamp[1])
-            processor = CORE.apply(message.partition, message.offset, at, message.key, message.value)
-        state, outputs = cut(processor)
+            self._processor.apply(record(message.partition, message.offset, at, message.key, message.value))
+        state, outputs = cut(self._processor)
         for _, held in state:
             self._held = held
         PASSED.add(len(values))

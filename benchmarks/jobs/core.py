@@ -27,17 +27,25 @@ class Tickets:
         self._book = Rulebook(load_policy_path(Path(policy)))
         self._partitions: dict[int, TicketPartition] = {}
 
+    def of_one_ticket(self, partition: int) -> TicketPartition:
+        """A processor for a system that hands over events by key: those of a partition are not in their order then."""
+        return TicketPartition(self._book, partition)
+
     def apply(self, partition: int, offset: int, timestamp_ms: int, key: bytes, value: bytes) -> TicketPartition:
         """Fold one event; `cut` then gives what became of it."""
         processor = self._partitions.get(partition)
         if processor is None:
             processor = self._partitions[partition] = TicketPartition(self._book, partition)
-        processor.apply(Record(TICKETS, partition, offset, timestamp_ms * 1000, key, value, ()))
+        processor.apply(record(partition, offset, timestamp_ms, key, value))
         return processor
 
     def cuts(self) -> list[tuple[int, list[tuple[bytes, bytes]], Outputs]]:
         """Of every partition that has changes: its number, state and outputs."""
         return [(number, *cut(each)) for number, each in self._partitions.items() if each.has_changes()]
+
+
+def record(partition: int, offset: int, timestamp_ms: int, key: bytes, value: bytes) -> Record:
+    return Record(TICKETS, partition, offset, timestamp_ms * 1000, key, value, ())
 
 
 def cut(processor: TicketPartition) -> tuple[list[tuple[bytes, bytes]], Outputs]:
