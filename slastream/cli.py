@@ -136,6 +136,17 @@ def build_parser() -> argparse.ArgumentParser:
     gateway.add_argument("--metrics", metavar="HOST:PORT", help="where /metrics, /healthz and /readyz are served")
     gateway.set_defaults(run=run_gateway)
 
+    poll = commands.add_parser(
+        "poll", help="asks a REST source again and again for what is new; SIGTERM ends it cleanly"
+    )
+    poll.add_argument("config", metavar="CONFIG", help="the source, in YAML")
+    poll.add_argument("--broker", metavar="HOST:PORT")
+    poll.add_argument("--once", action="store_true", help="one round")
+    poll.add_argument(
+        "--dry-run", action="store_true", help="one round from the start, printed; nothing is written or kept"
+    )
+    poll.set_defaults(run=run_poll)
+
     up = commands.add_parser("up", help="everything on one machine")
     up.add_argument("--policy", metavar="P")
     up.add_argument("--broker", default="auto", metavar="auto|HOST:PORT")
@@ -360,6 +371,22 @@ def run_gateway(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     run(GatewaySettings(_broker(options), options.config, options.listen, options.metrics))
     return DONE
+
+
+def run_poll(options: argparse.Namespace) -> int:
+    import logging
+
+    from slastream.web.poll import run_poll as run
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    broker = None if options.dry_run else _broker(options)
+    events, refused = run(options.config, broker, is_once=options.once)
+    if options.dry_run:
+        for event in events:
+            print(event.content.decode())
+    if options.dry_run or options.once:
+        print(f"{len(events)} events, {refused} records refused", file=sys.stderr)
+    return NO if refused else DONE
 
 
 def _broker(options: argparse.Namespace) -> str:

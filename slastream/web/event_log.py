@@ -87,6 +87,14 @@ class EventLog:
             return f"{self._pending_bytes} bytes wait for Kafka at {self._broker}"
         return None
 
+    async def until_ready(self) -> None:
+        """Return when records are taken. Raises DeliveryError when that does not come soon."""
+        end = time.monotonic() + 2 * CONNECT_SECONDS
+        while (why := self.why_unavailable) is not None:
+            if time.monotonic() > end:
+                raise DeliveryError(why)
+            await asyncio.sleep(0.05)
+
     async def append(self, entries: Sequence[Entry]) -> None:
         """Return when all are acknowledged. Raises UnavailableError when that is not known within `answer_seconds`."""
         if (why := self.why_unavailable) is not None or self._producer is None:

@@ -1,0 +1,162 @@
+"""The configuration of `slastream poll`: a YAML file to one REST source, or every problem of it at once with its line."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from slastream.core.units import SECOND, parse_duration
+from slastream.errors import PolicyError
+from slastream.wire.yaml_nodes import Entry, Problem, Reader, line_of, parse
+
+CURSOR = "{cursor}"
+KEYS = (
+    "version", "name", "url", "headers", "bearer_file", "basic_file", "ca_file", "records", "next", "page", "cursor",
+    "mapping", "adapter", "options", "interval", "timeout", "state",
+)  # fmt: skip
+
+ReadFile = Callable[[str], bytes]
+"""The bytes of a file that the configuration names, beside it; raises OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """`column` of a record (a dotted path), whose highest value goes into the URL next time; `start` the first time."""
+
+    column: str
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
+class PollFile:
+    """What the file says. Durations in seconds; paths are dotted, and empty for the whole answer.
+
+    `next` is `link` (the header of RFC 8288), the path of an address in the answer, or empty; `page` a query parameter that
+    counts from 1 until an answer has no records. One of `mapping` and `adapter` is set.
+    """
+
+    name: str
+    url: str
+    state: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    bearer: str = field(default="", repr=False)
+    basic: str = field(default="", repr=False)
+    ca_file: str | None = None
+    records: str = ""
+    next: str = ""
+    page: str = ""
+    cursor: Cursor | None = None
+    mapping: str | None = None
+    adapter: str | None = None
+    options: str | None = None
+    interval_seconds: float = 60.0
+    timeout_seconds: float = 30.0
+
+
+def read_poll_file(file: str, text: str, read_file: ReadFile) -> PollFile:
+    """Raises PolicyError with every problem: `FILE:LINE: PATH: what is wrong; what to write instead`."""
+    problems: list[Problem] = []
+    root = parse(file, text, problems)
+    reader = _Reader(read_file)
+    reader.problems = problems
+    found = reader.file(Entry(root, "$", line_of(root), file)) if root is not None else None
+    if found is None or problems:
+        raise PolicyError("\n".join(str(one) for one in sorted(problems, key=lambda p: (p.line, p.path))))
+    return found
+
+
+class _Reader(Reader):
+    def __init__(self, read_file: ReadFile) -> None:
+        super().__init__()
+        self._read_file = read_file
+
+    def file(self, root: Entry) -> PollFile | None:
+        top = self.mapping(root, KEYS, "version, url, records, …")
+        if top is None:
+            return None
+        if (version := top.get("version")) is None or self.text(version, "version: 1") != "1":
+            self.bad(version or root._replace(path="version"), "is missing or unknown; write version: 1")
+        for name in ("name", "url", "state"):
+            if name not in top:
+                self.bad(root._replace(path=name), f"is missing; write {name}: …")
+        if ("mapping" in top) == ("adapter" in top):
+            self.bad(root._replace(path="mapping"), "one of mapping and adapter is needed; write one of them")
+        if "next" in top and "page" in top:
+            self.bad(top["page"], "stands beside next; write one of them")
+        url, cursor = self._url(top.get("url")), self._cursor(top.get("cursor"))
+        if "url" in top and (CURSOR in url) != ("cursor" in top):
+            self.bad(top["url"], f"{CURSOR} in the url and cursor: belong together; write both or none")
+        return PollFile(
+            name=self._text(top, "name", "a name, which is the beginning of event ids"),
+            url=url,
+            state=self._text(top, "state", "a file name; the cursor is kept there"),
+            headers=self._headers(top.get("headers")),
+            bearer=self._secret(top.get("bearer_file")),
+            basic=self._secret(top.get("basic_file")),
+            ca_file=self._text(top, "ca_file", "a file name") or None,
+            records=self._text(top, "records", "a dotted path, such as data.items"),
+            next=self._text(top, "next", "link, or a dotted path"),
+            page=self._text(top, "page", "the name of a query parameter"),
+            cursor=cursor,
+            mapping=self._text(top, "mapping", "a mapping file") or None,
+            adapter=self._text(top, "adapter", "the name of an adapter") or None,
+            options=self._text(top, "options", "a file name") or None,
+            interval_seconds=self._seconds(top.get("interval"), 60.0),
+            timeout_seconds=self._seconds(top.get("timeout"), 30.0),
+        )
+
+    def _text(self, top: Mapping[str, Entry], name: str, what: str) -> str:
+        return (self.text(top[name], what) or "") if name in top else ""
+
+    def _url(self, entry: Entry | None) -> str:
+        url = "" if entry is None else self.text(entry, "an address that begins with https:// or http://") or ""
+        if entry is not None and url:
+            try:
+                parts = urlsplit(url.replace(CURSOR, ""))
+                is_good = parts.scheme in ("http", "https") and bool(parts.hostname)
+                has_secret = bool(parts.username or parts.password)
+            except ValueError:
+                is_good, has_secret = False, False
+            if not is_good:
+                self.bad(entry, "is no address; write one that begins with https:// or http://")
+            if has_secret:
+                self.bad(entry, "has credentials in it; write them into a file and name it as basic_file")
+        return url
+
+    def _cursor(self, entry: Entry | None) -> Cursor | None:
+        if entry is None:
+            return None
+        found = self.mapping(entry, ("column", "start"), "column and start")
+        if found is None:
+            return None
+        for name in ("column", "start"):
+            if name not in found:
+                self.bad(entry, f"has no {name}; write {name}: …")
+        return Cursor(self._text(found, "column", "a dotted path"), self._text(found, "start", "the first value"))
+
+    def _headers(self, entry: Entry | None) -> dict[str, str]:
+        found = self.mapping(entry, None, "headers by name") if entry is not None else None
+        headers = {}
+        for name, one in (found or {}).items():
+            if name.lower() == "authorization":
+                self.bad(one, "is a secret; write it into a file and name it as bearer_file or basic_file")
+            headers[name] = self.text(one, "a text") or ""
+        return headers
+
+    def _secret(self, entry: Entry | None) -> str:
+        name = None if entry is None else self.text(entry, "a file name")
+        if entry is None or name is None:
+            return ""
+        try:
+            secret = self._read_file(name).decode().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.bad(entry, f"{name} cannot be read ({error}); write a file with the credentials in one line")
+            return ""
+        if not secret or "\n" in secret:
+            self.bad(entry, f"{name} must have one line; write the token, or user:password")
+        return secret
+
+    def _seconds(self, entry: Entry | None, default: float) -> float:
+        found = None if entry is None else self.parsed(entry, parse_duration, "a duration, such as 30s")
+        if entry is not None and found is not None and found < SECOND:
+            self.bad(entry, "is less than a second; write 1s or more")
+        return default if found is None else found / SECOND
