@@ -24,7 +24,7 @@ from slastream.local.kafka import HOST, KafkaBroker, free_port
 
 from .load import POLICY, Fed, Load
 from .proxy import Proxy, proxy
-from .topics import ends_if_consumed
+from .topics import Marks, marks
 
 REPOSITORY = Path(__file__).parents[2]
 SESSION_SECONDS = 6.0
@@ -32,7 +32,8 @@ FAIL_STOPPED = (70, 71)
 """Statuses after which a supervisor starts the worker again."""
 QUIET_SECONDS = 2.5
 """Longer than a worker waits before it repeats a tick."""
-STILL_WITHIN_SECONDS = 300.0
+STUCK_SECONDS = 90.0
+STILL_WITHIN_SECONDS = 1800.0
 
 
 class FireError(AssertionError):
@@ -341,16 +342,18 @@ class Run:
         if not self.wait_until(lambda: not self.feeder.is_alive(), self.seconds + 120):
             raise FireError("the feeder does not come to its end")
         self.wait_for(self.load.settles_at)
-        last: list[int] | None = None
-        since = time.monotonic()
+        last: Marks | None = None
+        moved_at = time.monotonic()
 
         def is_still() -> bool:
-            nonlocal last, since
-            ends = asyncio.run(ends_if_consumed(self.ground.address, self.group))
-            if ends is None or ends != last:
-                last, since = ends, time.monotonic()
-            return time.monotonic() - since > QUIET_SECONDS
+            nonlocal last, moved_at
+            now = asyncio.run(marks(self.ground.address, self.group))
+            if now != last:
+                last, moved_at = now, time.monotonic()
+            elif not now.is_consumed and time.monotonic() - moved_at > STUCK_SECONDS:
+                raise FireError(f"not everything is consumed, and for {STUCK_SECONDS:.0f} s nothing more was: {now}")
+            return now.is_consumed and time.monotonic() - moved_at > QUIET_SECONDS
 
         if not self.wait_until(is_still, STILL_WITHIN_SECONDS):
-            raise FireError(f"not everything is consumed {STILL_WITHIN_SECONDS:.0f} s after the last deadline")
+            raise FireError(f"workers do not come to rest within {STILL_WITHIN_SECONDS:.0f} s of the last deadline")
         return datetime.now(UTC)

@@ -92,14 +92,23 @@ async def _committed(broker: str, group: str) -> dict[tuple[str, int], int]:
     return {(each.topic, each.partition): at.offset for each, at in found.items() if at.offset >= 0}
 
 
-async def ends_if_consumed(broker: str, group: str) -> list[int] | None:
-    """The ends of the workers' sources when no record lies behind the group's committed offsets, else None."""
+class Marks(NamedTuple):
+    """How far the workers' sources reach, how far the group has come, and whether no record lies between."""
+
+    ends: list[int]
+    committed: list[int]
+    is_consumed: bool
+
+
+async def marks(broker: str, group: str) -> Marks:
+    """As of now."""
     offsets = await _committed(broker, group)
     async with _reader(broker, SOURCES) as consumer:
         ends = await consumer.end_offsets(consumer.assignment())
         for each in ends:
             consumer.seek(each, offsets.get((each.topic, each.partition), 0))
-        while any([await consumer.position(each) < end for each, end in ends.items()]):
-            if any((await consumer.getmany(timeout_ms=50)).values()):
-                return None  # positions go on alone over the ends of transactions
-        return [end for _, end in sorted(ends.items())]
+        is_consumed = True
+        while is_consumed and any([await consumer.position(each) < end for each, end in ends.items()]):
+            # positions go on alone over the ends of transactions
+            is_consumed = not any((await consumer.getmany(timeout_ms=50)).values())
+    return Marks([end for _, end in sorted(ends.items())], [at for _, at in sorted(offsets.items())], is_consumed)
