@@ -32,10 +32,12 @@ from slastream.core.predicates import (
     Predicate,
     compile_predicate,
 )
-from slastream.core.services import Canonical, Count, History, ServiceStates, State
+from slastream.core.services import Canonical, Change, Count, History, ServiceStates, State
 from slastream.core.units import DAY, MILLISECOND, Instant
 from slastream.core.windows import Measure, Reading, ServiceFact
 
+HOURS_AHEAD = 8 * DAY
+"""How far after its instant a measure knows the opening hours: more than the longest step of a window."""
 SERVICE_ATTRIBUTES = frozenset({"service", "customer", "provider", "team"})
 """What agreements may ask of a service (semantics 3.2)."""
 NO_EVENTS = account_of_events(())
@@ -131,15 +133,15 @@ class Availability:
         self.states = ServiceStates(policy, self.histories)
         self._canonical = canonical
 
-    def feed(self, event: MonitoringEvent | MaintenanceEvent) -> bool:
-        """Takes an event in; False where it changes nothing."""
+    def feed(self, event: MonitoringEvent | MaintenanceEvent) -> Change:
+        """Takes an event in."""
         history = self.histories.get(event.service)
         if history is None:
             history = self.histories[event.service] = History(event.service, self._canonical)
-        has_changed = history.add(event)
-        if has_changed:
+        change = history.add(event)
+        if change.is_kept or change.since is not None:
             self.states.forget(event.service)
-        return has_changed
+        return change
 
     def services(self) -> list[str]:
         """Those that the policy lists, and those that were heard of."""
@@ -149,17 +151,18 @@ class Availability:
     def readings(self, until: Instant) -> Iterator[Measured]:
         """Every window that there is to show, by identity."""
         for name in self.services():
-            for agreement, promise, measure in self._measures(name, until):
+            for agreement, promise, measure in self.measures(name, until):
                 for window in measure.windows(until):
                     yield Measured(name, agreement, promise, measure.read(window, until))
 
     def facts(self, until: Instant) -> Iterator[Declared]:
         for name in self.services():
-            for agreement, promise, measure in self._measures(name, until):
+            for agreement, promise, measure in self.measures(name, until):
                 for fact in measure.facts(until):
                     yield Declared(name, agreement, promise, fact)
 
-    def _measures(self, name: str, until: Instant) -> Iterator[tuple[Agreement, ServicePromise, Measure]]:
+    def measures(self, name: str, until: Instant) -> Iterator[tuple[Agreement, ServicePromise, Measure]]:
+        """Of each promise that applies to a service and has something to measure, as of `until`."""
         for agreement, promise in self.book.promises_of(name):
             measure = self.measure(name, agreement, promise, until)
             if measure is not None:
@@ -186,7 +189,7 @@ def measure_of_time(state: State, agreement: Agreement, promise: ServicePromise,
     effective_from = agreement.effective_from
     news = until if state.first_news is None else state.first_news
     low = min(news, until) - 400 * DAY
-    hours = open_time(promise.calendar, effective_from, low, until + DAY)
+    hours = open_time(promise.calendar, effective_from, low, until + HOURS_AHEAD)
     levels = without_short_outages(state.levels, promise.min_outage, until)
     account = account_of_time(levels, state.first_news, promise.count, promise.before_first_news, hours)
     alert_account = account

@@ -48,8 +48,18 @@ class _Heard(NamedTuple):
     content: bytes
 
 
+class Change(NamedTuple):
+    """What an event did: is it to be kept, and from which instant on may the past read otherwise (None: from none)."""
+
+    is_kept: bool
+    since: int | None
+
+
+NO_CHANGE = Change(False, None)
+
+
 class History:
-    """Everything heard of one service."""
+    """Everything heard of one service. The states of its components are kept as they grow."""
 
     def __init__(self, name: str, canonical: Canonical) -> None:
         self.name = name
@@ -58,30 +68,64 @@ class History:
         self.maintenance: dict[str, MaintenanceEvent] = {}
         self._canonical = canonical
         self._heard: dict[str, _Heard] = {}
+        self._states: dict[str, Steps[int | None]] = {}
+        self._has_episodes: set[str] = set()
 
-    def add(self, event: MonitoringEvent | MaintenanceEvent) -> bool:
-        """Takes an event in; False where it changes nothing."""
+    def add(self, event: MonitoringEvent | MaintenanceEvent) -> Change:
+        """Takes an event in. A word in its order that says what holds already costs no more than a look at the last one."""
         if isinstance(event, MaintenanceEvent):
             return self._add_maintenance(event)
         old = self._heard.get(event.event_id)
         new = _heard_of(event)
         if old is not None:
             if old.content == new.content or self._order(old) >= self._order(new):
-                return False
+                return NO_CHANGE
             self._forget(old)
         self._heard[event.event_id] = new
-        if new.report is not None:
-            _insert(self.reports.setdefault(new.component, []), new.report)
+        since = [] if old is None else [old.occurred_at]
+        if new.report is not None and self._report(new.component, new.report):
+            since.append(new.occurred_at)
         if new.counted is not None:
             _insert(self.counts, new.counted)
-        return new.report is not None or new.counted is not None
+            since.append(new.occurred_at)
+        return Change(new.report is not None or new.counted is not None, min(since, default=None))
 
-    def _add_maintenance(self, event: MaintenanceEvent) -> bool:
+    def _report(self, component: str, report: Report) -> bool:
+        """Takes a report in; False where the component was so already at that instant, and nothing came after it."""
+        reports = self.reports.setdefault(component, [])
+        is_last = not reports or reports[-1][:3] < report[:3]
+        _insert(reports, report)
+        if report.episode is not None:
+            self._has_episodes.add(component)
+        states = self._states.get(component)
+        if states is None or not is_last or component in self._has_episodes:
+            self._states.pop(component, None)
+            return True
+        was = states.at(report.occurred_at)
+        while states.starts[-1] >= report.occurred_at:
+            states.starts.pop()
+            states.values.pop()
+        if states.values[-1] != report.rank:
+            states.starts.append(report.occurred_at)
+            states.values.append(report.rank)
+        if report.expires_at is not None and report.rank != RANK["unknown"]:
+            states.starts.append(report.expires_at)
+            states.values.append(RANK["unknown"])
+        return was != report.rank
+
+    def states_of(self, component: str) -> Steps[int | None]:
+        """The state of a component by time; not to be changed."""
+        known = self._states.get(component)
+        if known is None:
+            known = self._states[component] = states_of(self.reports.get(component, ()))
+        return known
+
+    def _add_maintenance(self, event: MaintenanceEvent) -> Change:
         old = self.maintenance.get(event.maintenance_id)
         if old is not None and self._revision(old) >= self._revision(event):
-            return False
+            return NO_CHANGE
         self.maintenance[event.maintenance_id] = event
-        return True
+        return Change(True, min(event.start, event.start if old is None else old.start))
 
     def _revision(self, event: MaintenanceEvent) -> tuple[int, int, bytes]:
         return event.revision, event.occurred_at, self._canonical(event.content)
@@ -91,6 +135,7 @@ class History:
 
     def _forget(self, heard: _Heard) -> None:
         if heard.report is not None:
+            self._states.pop(heard.component, None)
             self.reports[heard.component].remove(heard.report)
             if not self.reports[heard.component]:
                 del self.reports[heard.component]
@@ -218,8 +263,8 @@ def components_of(service: Service, history: History | None) -> list[Steps[Level
 def component_of(name: str, history: History | None) -> Steps[Levels | None]:
     if history is None:
         return Steps([BEGINNING], [None])
-    states = states_of(history.reports.get(name, ()))
+    states = history.states_of(name)
     levels: Steps[Levels | None] = Steps(
-        states.starts, [None if state is None else _LEVELS[state] for state in states.values]
+        list(states.starts), [None if state is None else _LEVELS[state] for state in states.values]
     )
     return overlaid(levels, history.maintained(name), MAINTENANCE)

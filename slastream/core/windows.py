@@ -101,18 +101,28 @@ class Measure:
     def calendar(self) -> Calendar:
         return self.promise.calendar
 
-    def windows(self, until: Instant) -> Iterator[Window]:
-        """Each calendar window that began before `until`, or the rolling one as of then."""
+    def windows(self, until: Instant, since: int | None = None) -> Iterator[Window]:
+        """Each calendar window that began before `until` and ended after `since`, or the rolling one as of then."""
         kind = self.promise.window
         if kind in ROLLING:
             yield Window(kind, Instant(until - ROLLING[kind]), until)
             return
         zone = self.agreement.calendar
-        at = until - 1 if self.begins_at is None else min(self.begins_at, until - 1)
-        while at < until:
-            start, end = period_of(Instant(at), kind, zone)
+        at = until - 1 if self.begins_at is None else self.begins_at
+        start, end = period_of(Instant(at if since is None else max(at, since)), kind, zone)
+        while start < until:
             yield Window(kind, start, end)
-            at = end
+            start, end = period_of(end, kind, zone)
+
+    def next_step(self, at: Instant) -> Instant:
+        """The instant after `at` at which the window moves: the next sixtieth, or its end."""
+        kind = self.promise.window
+        if kind in ROLLING:
+            step = ROLLING[kind] // STEPS
+            return Instant((at // step + 1) * step)
+        start, end = period_of(at, kind, self.agreement.calendar)
+        length = end - start
+        return Instant(start - -((at - start) * STEPS // length + 1) * length // STEPS)
 
     def read(self, window: Window, until: Instant) -> Reading:
         end = min(window.end, until)
@@ -132,13 +142,13 @@ class Measure:
             max(lengths, default=0),
         )
 
-    def facts(self, until: Instant) -> list[ServiceFact]:
-        """Everything to declare by `until`, in order."""
+    def facts(self, until: Instant, since: int | None = None) -> list[ServiceFact]:
+        """Everything to declare by `until`, in order, but for calendar windows that ended by `since`."""
         found: list[ServiceFact] = []
         if self.promise.window in ROLLING:
             found.extend(self._rolling_facts(until))
         else:
-            for window in self.windows(until):
+            for window in self.windows(until, since):
                 found.extend(self._window_facts(window, until))
         if self.promise.burn_alerts:
             for rule in rules_of(self.promise.window):

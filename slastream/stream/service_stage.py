@@ -1,4 +1,4 @@
-"""Stage 2: the services of one partition, from verdicts to compliance.
+"""Stage 2: the services of one partition, from verdicts to compliance; `monitoring_state` is its other half.
 
 The table holds one small record per clock: what it counts for. The tallies of a service are made from them, so a correction, a
 repetition and a restart give the same counts, and the order in which stage 1's partitions are read does not matter.
@@ -15,6 +15,7 @@ from slastream.core.periods import Periods
 from slastream.core.rules import Rule, Rulebook
 from slastream.core.units import Instant, parse_instant
 from slastream.errors import EventError, SnapshotError
+from slastream.stream.monitoring_state import KINDS, PREFIX, MonitoringState
 from slastream.stream.stage import Cut, Output, Record
 from slastream.stream.ticket_stage import META_KEY, rejected_output
 from slastream.wire.lines import compliance_line
@@ -68,6 +69,7 @@ class ServicePartition:
         self.time = Instant(-(2**62))
         self.offset = -1
         self.rejected: Counter[str] = Counter()
+        self.monitoring = MonitoringState(book.policy)
         self._periods: dict[str, Periods] = {}
         self._heap: list[tuple[Instant, TallyKey]] = []
         self._planned: dict[TallyKey, Instant] = {}
@@ -90,6 +92,9 @@ class ServicePartition:
 
     def restore(self, key: bytes, value: bytes) -> None:
         self.progress(value)  # refuses a newer version
+        if key.startswith(PREFIX):
+            self.monitoring.restore(key, value)
+            return
         stored = orjson.loads(value)
         if key == META_KEY:
             self.offset, self.time = stored[1], stored[2]
@@ -107,10 +112,15 @@ class ServicePartition:
         for tally in self.tallies.values():
             tally.touched.clear()
         self._touched.clear()
+        self.monitoring.restored(self.time)
+        self._has_changes = bool(self.monitoring.subjects)
 
     # ---- records -------------------------------------------------------------------------------------------------
 
     def apply(self, record: Record) -> None:
+        if record.topic in KINDS:
+            self._take_monitoring(record)
+            return
         if record.offset <= self.offset:
             return
         self.offset = record.offset
@@ -131,6 +141,17 @@ class ServicePartition:
             self._reject(record, EventError("not_json", "$", "a verdict is one JSON object"))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             self._reject(record, EventError("wrong_type", "$", f"no verdict of ours: {error}"))
+
+    def _take_monitoring(self, record: Record) -> None:
+        """These need no offset: an event that is known already changes nothing."""
+        self._has_changes = True
+        if record.value is None:
+            return
+        try:
+            self._advance(self.monitoring.apply(record))
+        except EventError as error:
+            if record.key is not None or not record.headers:  # a marker of a backfill says nothing here
+                self._reject(record, error)
 
     def _take(self, clock: str, line: dict[str, object], offset: int) -> None:
         counted = counted_from_verdict(line)
@@ -182,6 +203,7 @@ class ServicePartition:
         if time <= self.time:
             return
         self.time = Instant(time)
+        self.monitoring.advance(self.time)
         heap = self._heap
         while heap and heap[0][0] <= self.time:
             at, key = heapq.heappop(heap)
@@ -195,7 +217,8 @@ class ServicePartition:
 
     @property
     def wake_at(self) -> int | None:
-        return self._heap[0][0] if self._heap else None
+        wakes = (self._heap[0][0] if self._heap else None, self.monitoring.wake_at)
+        return min((at for at in wakes if at is not None), default=None)
 
     @property
     def ticks_allowed(self) -> bool:
@@ -213,10 +236,12 @@ class ServicePartition:
             self._progress[clock] = offset
             plain = None if counted is None else [*counted[:3], list(counted.contribution), *counted[4:]]
             state.append((clock.encode(), orjson.dumps([VERSION, offset, plain, list(self._newest[clock])])))
+        changes, said = self.monitoring.cut(self.time)
+        state.extend(changes)
         state.append((META_KEY, orjson.dumps([VERSION, self.offset, self.time])))
         for key in self._touched:
             self._publish(key)
-        outputs, self._outputs = self._outputs, []
+        outputs, self._outputs = [*self._outputs, *said], []
         self._dirty.clear()
         self._touched.clear()
         self._has_changes = False

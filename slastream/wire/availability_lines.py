@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Any
 
 from slastream.core.availability import Declared, Measured, ServiceBook
-from slastream.core.facts import DEADLINE, identity
+from slastream.core.facts import DEADLINE, RETRACTED, identity
 from slastream.core.units import SECOND, Instant, format_instant
 from slastream.core.windows import Window
 from slastream.wire.lines import instant_text, number
@@ -53,7 +53,8 @@ def availability_line(measured: Measured) -> Json:
     }
 
 
-def service_fact_line(declared: Declared, published_at: Instant | None, book: ServiceBook) -> Json:
+def service_fact_line(declared: Declared, published_at: Instant | None, book: ServiceBook, occurrence: int = 1) -> Json:
+    """A fact; `occurrence` counts from 1 how often it was declared, after it was taken back."""
     fact, service = declared.fact, book.service(declared.service)
     line: Json = {
         "kind": "fact",
@@ -69,7 +70,7 @@ def service_fact_line(declared: Declared, published_at: Instant | None, book: Se
         "caused_by": DEADLINE,
         "retracts": None,
         "policy_version": book.policy.version,
-        "id": service_fact_id(declared),
+        "id": service_fact_id(declared, occurrence),
         "customer": service.customer,
         "provider": service.provider,
         "team": service.team,
@@ -81,10 +82,31 @@ def service_fact_line(declared: Declared, published_at: Instant | None, book: Se
     return line
 
 
-def service_fact_id(declared: Declared) -> str:
+def retraction_line(
+    declared: Declared, occurrence: int, published_at: Instant, book: ServiceBook, caused_by: str
+) -> Json:
+    """Takes back a fact that no longer holds, because of the event `caused_by`."""
+    taken_back = service_fact_id(declared, occurrence)
+    line = service_fact_line(declared, published_at, book, occurrence)
+    return line | {
+        "fact": RETRACTED,
+        "retracts": taken_back,
+        "caused_by": caused_by or DEADLINE,
+        "id": identity(taken_back, RETRACTED),
+    }
+
+
+def service_fact_id(declared: Declared, occurrence: int) -> str:
     fact = declared.fact
     return identity(
-        declared.service, declared.agreement.name, declared.promise.name, fact.fact, fact.threshold, fact.at
+        declared.service,
+        declared.agreement.name,
+        declared.promise.name,
+        fact.fact,
+        fact.threshold,
+        fact.at,
+        fact.predicted_at,
+        occurrence,
     )
 
 

@@ -1,0 +1,320 @@
+"""What stage 2 knows of monitoring and maintenance: histories of services, and what was published of them.
+
+A history is a set of events (`slastream.core.services`), so that the state does not depend on how the records of several topics
+interleave. What is to be said of a service follows from its history and the partition's time alone; after each change it is
+compared with what was said, and the difference goes out: new facts, retractions, lines. A service that another depends on
+has its events handed on under the other's key, because that one may live in another partition
+(`docs/decisions/events-of-dependencies.md`).
+"""
+
+import heapq
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+
+import orjson
+
+from slastream.core.availability import Availability, Declared, Measured
+from slastream.core.events import MaintenanceEvent, MonitoringEvent, Tick
+from slastream.core.periods import ROLLING
+from slastream.core.policies import Agreement, Policy, ServicePromise
+from slastream.core.units import Instant, format_instant
+from slastream.core.windows import Measure, ServiceFact, Window
+from slastream.errors import EventError
+from slastream.stream.stage import Output, Record
+from slastream.wire.availability_lines import availability_line, retraction_line, service_fact_line
+from slastream.wire.events import canonical, decode_event
+
+MONITORING, MAINTENANCE = "sla.monitoring", "sla.maintenance"
+BREACHES, COMPLIANCE = "sla.breaches", "sla.compliance"
+KINDS: dict[str, type[MonitoringEvent] | type[MaintenanceEvent]] = {
+    MONITORING: MonitoringEvent, MAINTENANCE: MaintenanceEvent,
+}  # fmt: skip
+VERSION = 1
+PREFIX = b"\x01"
+"""Keys of this state in the table begin with it; those of clocks are hexadecimal."""
+CHUNK_EVENTS = 32
+"""Events of a service are stored so many to a record: what a new one costs is to write less than that again."""
+BEFORE_ALL, NEVER = -(2**62), 2**62
+
+StateChange = tuple[bytes, bytes | None]
+FactKey = tuple[str, str, str, str | None, int, int | None]
+"""(agreement, promise, fact, threshold, at, predicted_at)."""
+
+
+class Said(NamedTuple):
+    """A fact that was published: `occurrence` counts how often; one that was taken back is not active."""
+
+    occurrence: int
+    is_active: bool
+    window: Window | None
+
+
+class Subject:
+    """A service that lives here, and what was said of it."""
+
+    __slots__ = ("cause", "facts", "lines", "measures", "progress", "refreshed_at", "since", "wake_at")
+
+    def __init__(self) -> None:
+        self.facts: dict[FactKey, Said] = {}
+        self.lines: dict[bytes, int] = {}
+        self.measures: list[tuple[Agreement, ServicePromise, Measure]] = []
+        self.since = BEFORE_ALL
+        self.refreshed_at = BEFORE_ALL
+        self.cause = ""
+        self.progress = -1
+        self.wake_at: Instant | None = None
+
+
+class MonitoringState:
+    """The part of a `ServicePartition` that monitoring makes."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.availability = Availability(policy, canonical)
+        self.subjects: dict[str, Subject] = {}
+        self.corrections = 0
+        self._chunks: dict[tuple[str, str], tuple[int, list[bytes]]] = {}
+        self._written: dict[tuple[str, str, int], int] = {}
+        self._due: set[str] = set()
+        self._heap: list[tuple[Instant, str]] = []
+        self._outputs: list[Output] = []
+        self._full: list[StateChange] = []
+
+    # ---- restore -------------------------------------------------------------------------------------------------
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """Takes back a key that begins with PREFIX."""
+        head, _, rest = value.partition(b"\n")
+        stored = orjson.loads(head)
+        name = orjson.loads(key[len(PREFIX) :])
+        if len(name) == 1:
+            self._restore_subject(name[0], stored)
+            return
+        topic, owner, number = name
+        lines = rest.splitlines()
+        subject = self._subject(owner)
+        subject.progress = max(subject.progress, stored[1])
+        for line in lines:
+            event = decode_event(line)
+            if isinstance(event, MonitoringEvent | MaintenanceEvent):
+                self.availability.feed(event)
+        known = self._chunks.get((topic, owner))
+        if known is None or known[0] < number:
+            self._chunks[topic, owner] = number, lines
+
+    def _restore_subject(self, name: str, stored: list[object]) -> None:
+        _, _, version, facts, lines = stored
+        subject = self._subject(name)
+        if version == self.policy.version:
+            subject.since = NEVER
+        assert isinstance(facts, list)
+        for (*key, window), (occurrence, is_active) in facts:
+            said = Said(occurrence, is_active, None if window is None else Window(*window))
+            subject.facts[key[0], key[1], key[2], key[3], key[4], key[5]] = said
+        assert isinstance(lines, dict)
+        subject.lines = {line.encode(): digest for line, digest in lines.items()}
+
+    def restored(self, time: Instant) -> None:
+        """All keys were given: what is next is planned, and what another policy says otherwise is said, in the first cut."""
+        self._due.update(self.subjects)
+        if time > BEFORE_ALL:
+            for name in self.subjects:
+                self._measure(name, time)
+
+    def _subject(self, name: str) -> Subject:
+        subject = self.subjects.get(name)
+        if subject is None:
+            subject = self.subjects[name] = Subject()
+        return subject
+
+    # ---- records -------------------------------------------------------------------------------------------------
+
+    def apply(self, record: Record) -> Instant:
+        """Takes a record of one of KINDS; gives the instant to which it moves the partition's time. Raises EventError."""
+        assert record.value is not None
+        event = decode_event(record.value)
+        skew = self.policy.max_clock_skew
+        if isinstance(event, Tick):
+            return Instant(min(event.at, record.timestamp_us + skew))
+        if not isinstance(event, KINDS[record.topic]) or not isinstance(event, MonitoringEvent | MaintenanceEvent):
+            raise EventError("unknown_kind", "$", f"{record.topic} holds other events; send this one to its own topic")
+        if event.occurred_at > record.timestamp_us + skew:
+            at = format_instant(event.occurred_at)
+            raise EventError("future", "occurred_at", f"{at} lies beyond the broker's clock and its skew")
+        self._take(event, record)
+        source = event.source if isinstance(event, MonitoringEvent) else None
+        return Instant(min(event.occurred_at, record.timestamp_us) - self.policy.lateness_of(source))
+
+    def _take(self, event: MonitoringEvent | MaintenanceEvent, record: Record) -> None:
+        users = self.availability.states.users_of(event.service)
+        key = None if record.key is None else record.key.decode("utf-8", "replace")
+        owner = key if key is not None and key in users else event.service
+        if owner not in self.subjects:
+            self._due.add(owner)
+        subject = self._subject(owner)
+        change = self.availability.feed(event)
+        if not change.is_kept:
+            return
+        if owner == event.service:
+            for user in sorted(users - {owner}):
+                self._outputs.append(Output(record.topic, user.encode(), user.encode(), record.value))
+        self._keep(record, owner)
+        subject.progress = max(subject.progress, record.offset)
+        if change.since is None:
+            return
+        for name in users & self.subjects.keys():
+            one = self.subjects[name]
+            one.since = min(one.since, change.since)
+            one.cause = event.event_id
+            self._due.add(name)
+
+    def _keep(self, record: Record, owner: str) -> None:
+        assert record.value is not None
+        line = record.value if b"\n" not in record.value else canonical(record.value)
+        number, lines = self._chunks.get((record.topic, owner), (0, []))
+        if len(lines) >= CHUNK_EVENTS:
+            number, lines = number + 1, []
+        lines.append(line)
+        self._chunks[record.topic, owner] = number, lines
+        self._written[record.topic, owner, number] = record.offset
+        if len(lines) == CHUNK_EVENTS:
+            self._full.append(self._chunk(record.topic, owner, number, record.offset, lines))
+
+    # ---- time ----------------------------------------------------------------------------------------------------
+
+    def advance(self, time: Instant) -> None:
+        """Notes which services are to be looked at because time has come so far."""
+        heap = self._heap
+        while heap and heap[0][0] <= time:
+            at, name = heapq.heappop(heap)
+            if self.subjects[name].wake_at == at:
+                self._due.add(name)
+
+    @property
+    def wake_at(self) -> Instant | None:
+        heap = self._heap
+        while heap and self.subjects[heap[0][1]].wake_at != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    # ---- output --------------------------------------------------------------------------------------------------
+
+    def cut(self, time: Instant) -> tuple[list[StateChange], list[Output]]:
+        """What became of the state, and what is to be published, as of `time`."""
+        due, self._due = (self._due, set()) if time > BEFORE_ALL else (set(), self._due)
+        state = [*self._full, *self._open_chunks()]
+        self._full = []
+        state += [self._subject_record(name) for name in sorted(due) if self._refresh(name, time)]
+        outputs, self._outputs = self._outputs, []
+        return state, outputs
+
+    def _open_chunks(self) -> Iterator[StateChange]:
+        written, self._written = self._written, {}
+        for (topic, owner, number), offset in written.items():
+            current, lines = self._chunks[topic, owner]
+            if current == number and len(lines) < CHUNK_EVENTS:
+                yield self._chunk(topic, owner, number, offset, lines)
+
+    def _chunk(self, topic: str, owner: str, number: int, offset: int, lines: list[bytes]) -> StateChange:
+        return _key(topic, owner, number), b"\n".join((orjson.dumps([VERSION, offset, "e"]), *lines))
+
+    def _subject_record(self, name: str) -> StateChange:
+        subject = self.subjects[name]
+        facts = [
+            [[*key, None if said.window is None else list(said.window)], [said.occurrence, said.is_active]]
+            for key, said in subject.facts.items()
+        ]
+        lines = {line.decode(): digest for line, digest in subject.lines.items()}
+        return _key(name), orjson.dumps([VERSION, subject.progress, self.policy.version, facts, lines])
+
+    def _measure(self, name: str, time: Instant) -> None:
+        subject = self.subjects[name]
+        subject.measures = list(self.availability.measures(name, time))
+
+    def _refresh(self, name: str, time: Instant) -> bool:
+        """Compares what is to be said of a service with what was; True where something went out."""
+        subject = self.subjects[name]
+        self._measure(name, time)
+        since = min(subject.since, subject.refreshed_at, time)
+        fresh: dict[FactKey, Said] = {}
+        wake: list[int] = []
+        for agreement, promise, measure in subject.measures:
+            step = measure.next_step(time)
+            ahead = measure.facts(step, since)
+            wake += [step, *(fact.at + 1 for fact in ahead if fact.at >= time)]
+            for fact in ahead if promise.min_outage == 0 else measure.facts(time, since):
+                if fact.at < time:
+                    key = (agreement.name, promise.name, fact.fact, fact.threshold, fact.at, fact.predicted_at)
+                    fresh[key] = Said(1, True, fact.window)
+        has_said = self._say(name, subject, fresh, since, time)
+        for agreement, promise, measure in subject.measures:
+            if (
+                measure.begins_at is None
+            ):  # a service that is listed and was never heard of: its windows are not fixed yet
+                continue
+            for window in measure.windows(time, since):
+                measured = Measured(name, agreement, promise, measure.read(window, time))
+                has_said = self._publish(name, subject, measured) or has_said
+        subject.since, subject.refreshed_at, subject.cause = NEVER, time, ""
+        subject.wake_at = Instant(min(wake)) if wake else None
+        if subject.wake_at is not None:
+            heapq.heappush(self._heap, (subject.wake_at, name))
+        return has_said
+
+    def _say(self, name: str, subject: Subject, fresh: dict[FactKey, Said], since: int, time: Instant) -> bool:
+        """Facts that are new, and those that no longer hold; those of windows that ended before `since` stay."""
+        book = self.availability.book
+        promised = {
+            (agreement.name, promise.name): (agreement, promise) for agreement, promise in book.promises_of(name)
+        }
+        has_said = False
+        for key, said in list(subject.facts.items()):
+            is_past = said.window is not None and said.window.end <= since
+            if not said.is_active or is_past or key in fresh:
+                continue
+            subject.facts[key] = said._replace(is_active=False)
+            has_said = True
+            self.corrections += 1
+            if key[:2] in promised:
+                declared = Declared(name, *promised[key[0], key[1]], _fact(key, said))
+                self._emit(name, retraction_line(declared, said.occurrence, time, book, subject.cause))
+        for key, said in sorted(fresh.items(), key=lambda one: (one[0][4], one[0][:3], one[0][3] or "")):
+            old = subject.facts.get(key)
+            if old is not None and old.is_active:
+                continue
+            occurrence = 1 if old is None else old.occurrence + 1
+            subject.facts[key] = said._replace(occurrence=occurrence)
+            has_said = True
+            declared = Declared(name, *promised[key[0], key[1]], _fact(key, said))
+            self._emit(name, service_fact_line(declared, time, book, occurrence))
+        return has_said
+
+    def _emit(self, name: str, line: dict[str, object]) -> None:
+        self._outputs.append(Output(BREACHES, name.encode(), str(line["id"]).encode(), orjson.dumps(line)))
+
+    def _publish(self, name: str, subject: Subject, measured: Measured) -> bool:
+        """A line that is another than the last of its window; a rolling window has one line, the newest."""
+        window = measured.reading.window
+        start = None if window.kind in ROLLING else format_instant(window.start)
+        key = orjson.dumps([name, measured.agreement.name, measured.promise.name, window.kind, start])
+        value = orjson.dumps(availability_line(measured))
+        digest = _digest(value)
+        if subject.lines.get(key) == digest:
+            return False
+        subject.lines[key] = digest
+        self._outputs.append(Output(COMPLIANCE, name.encode(), key, value))
+        return True
+
+
+def _fact(key: FactKey, said: Said) -> ServiceFact:
+    return ServiceFact(key[2], key[4], key[3], said.window, key[5])
+
+
+def _key(*parts: object) -> bytes:
+    return PREFIX + orjson.dumps(parts)
+
+
+def _digest(value: bytes) -> int:
+    """48 bits: exact in JSON."""
+    return int.from_bytes(blake2b(value, digest_size=6).digest())

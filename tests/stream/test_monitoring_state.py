@@ -1,0 +1,232 @@
+"""Monitoring in stage 2, without a broker: any interleaving, any restart and a replay say the same."""
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle.drawn_services import Json, events_of, instant, policy_of, services
+from oracle.naive_services import NaiveService
+
+from slastream.app import replay_events
+from slastream.core.policies import Policy
+from slastream.core.rules import Rulebook
+from slastream.core.units import Instant, format_instant, parse_instant
+from slastream.stream.service_stage import ServicePartition
+from slastream.stream.stage import Record
+from slastream.wire.policy_file import load_policy
+
+END = 2 * 86_400
+TOPICS = ("sla.verdicts", "sla.monitoring", "sla.maintenance")
+
+
+def loaded(policy: Json) -> Policy:
+    return load_policy([("policy.yaml", orjson.dumps(policy).decode())], lambda name: b"")
+
+
+class Stage:
+    """Partition 0 of stage 2, its table, and everything that it published. There is no other partition: copies come back."""
+
+    def __init__(self, policy: Policy, clock: str) -> None:
+        self.policy = policy
+        self.partition = ServicePartition(Rulebook(policy), 0)
+        self.table: dict[bytes, bytes] = {}
+        self.published: list[tuple[str, bytes, Json]] = []
+        self.rejected = 0
+        self._offsets = dict.fromkeys(TOPICS, 0)
+        self._broker_time = parse_instant(clock)
+
+    def take(self, topic: str, key: bytes | None, value: bytes) -> None:
+        self.partition.apply(Record(topic, 0, self._offsets[topic], self._broker_time, key, value, ()))
+        self._offsets[topic] += 1
+
+    def event(self, event: Json) -> None:
+        topic = "sla.maintenance" if "maintenance_id" in event else "sla.monitoring"
+        self.take(topic, event["service"].encode(), orjson.dumps(event))
+
+    def tick(self, at: str) -> None:
+        self.take("sla.verdicts", b"tick", orjson.dumps({"type": "tick", "at": at}))
+
+    def cut(self) -> int:
+        """Returns how many records were written into the table."""
+        cut = self.partition.cut()
+        for key, value in cut.state:
+            assert value is not None
+            held = self.table.get(key)
+            assert held is None or self.partition.progress(value) >= self.partition.progress(held)
+            self.table[key] = value
+        for output in cut.outputs:
+            if output.topic in TOPICS:
+                assert output.value is not None
+                self.take(output.topic, output.key, output.value)
+            elif output.topic == "sla.rejected":
+                self.rejected += 1
+            else:
+                assert output.key is not None
+                assert output.value is not None
+                self.published.append((output.topic, output.key, orjson.loads(output.value)))
+        return len(cut.state)
+
+    def restart(self) -> None:
+        self.cut()
+        self.partition = ServicePartition(Rulebook(self.policy), 0)
+        for key, value in self.table.items():
+            self.partition.restore(key, value)
+        self.partition.restored()
+
+    def facts(self) -> set[tuple[Any, ...]]:
+        """Those that hold: every id once, what was taken back left out."""
+        lines = {line["id"]: line for topic, _, line in self.published if topic == "sla.breaches"}
+        gone = {line["retracts"] for line in lines.values() if line["fact"] == "retracted"}
+        return {said(line) for id, line in lines.items() if line["fact"] != "retracted" and id not in gone}
+
+    def windows(self) -> dict[bytes, Json]:
+        return {key: line for topic, key, line in self.published if topic == "sla.compliance"}
+
+
+def said(fact: Json) -> tuple[Any, ...]:
+    window = fact.get("window") or {}
+    return (
+        fact["service"],
+        fact["promise"],
+        fact["fact"],
+        fact["threshold"],
+        fact["at"],
+        window.get("start"),
+        fact.get("predicted_at"),
+    )
+
+
+def run(policy: Policy, events: Iterable[Json], chance: random.Random | None) -> Stage:
+    stage = Stage(policy, instant(END))
+    for event in events:
+        stage.event(event)
+        if chance is not None and chance.random() < 0.3:
+            stage.cut()
+        if chance is not None and chance.random() < 0.1:
+            stage.restart()
+    stage.tick(instant(END))
+    stage.cut()
+    stage.cut()
+    return stage
+
+
+def wanted(policy: Json, events: Sequence[Json], show: str) -> list[Json]:
+    lines = [orjson.dumps(event) for event in events]
+    return replay_events(orjson.dumps(policy).decode(), lines, instant(END), show)
+
+
+@settings(max_examples=25, deadline=None)
+@given(services(), st.randoms(use_true_random=False))
+def test_interleavings_restarts_and_a_replay_say_the_same(service: NaiveService, chance: random.Random) -> None:
+    policy = policy_of(service, "day", alerts="burn_rate")
+    events = events_of(service)
+    orders = [list(events), chance.sample(events, len(events))]
+    stages = [run(loaded(policy), order, each) for order, each in zip(orders, (None, chance), strict=True)]
+    facts = {said(fact) for fact in wanted(policy, events, "facts")}
+    days = {(line["service"], line["window"]["start"]): line for line in wanted(policy, events, "availability")}
+    for stage in stages:
+        assert stage.facts() == facts
+        newest = {(line["service"], line["window"]["start"]): line for line in stage.windows().values()}
+        assert newest == days
+
+
+def service_events(*states: tuple[int, str]) -> list[Json]:
+    return [
+        {"event_id": f"e{n}", "service": "mail", "occurred_at": instant(second), "state": state}
+        for n, (second, state) in enumerate(states)
+    ]
+
+
+PLAIN: Json = {
+    "version": 1,
+    "agreements": {"a": {"kind": "sla", "promises": {"uptime": {
+        "metric": "availability", "target": "99%", "window": "day", "alerts": "burn_rate",
+    }}}},
+}  # fmt: skip
+
+
+def test_a_breach_is_declared_by_time_alone_and_waits_for_it() -> None:
+    stage = Stage(loaded(PLAIN), instant(END))
+    for event in service_events((0, "up"), (3600, "down")):
+        stage.event(event)
+    stage.cut()
+    due = parse_instant(instant(3600 + 864))  # 1 % of a day
+    while (wake_at := stage.partition.wake_at) is not None and wake_at <= due:
+        stage.tick(format_instant(Instant(wake_at)))
+        stage.cut()
+        assert not any(fact[2] == "availability_breached" for fact in stage.facts())
+    assert wake_at == due + 1
+    stage.tick(format_instant(Instant(wake_at)))
+    stage.cut()
+    assert ("mail", "uptime", "availability_breached", None, instant(3600 + 864), instant(0), None) in stage.facts()
+
+
+def test_a_maintenance_after_the_fact_takes_back_what_was_declared_and_its_withdrawal_declares_it_again() -> None:
+    stage = Stage(loaded(PLAIN), instant(END))
+    for event in service_events((0, "up"), (3600, "down"), (7200, "up")):
+        stage.event(event)
+    stage.tick(instant(10_000))
+    stage.cut()
+    before = stage.facts()
+    assert any(fact[2] == "availability_breached" for fact in before)
+    planned = {
+        "maintenance_id": "CHG-9", "event_id": "m1", "service": "mail", "occurred_at": instant(9000), "revision": 1,
+        "start": instant(3600), "end": instant(7200),
+    }  # fmt: skip
+    stage.event(planned)
+    stage.cut()
+    assert not stage.facts()
+    retracted = [line for topic, _, line in stage.published if topic == "sla.breaches" and line["fact"] == "retracted"]
+    assert {line["caused_by"] for line in retracted} == {"m1"}
+    stage.restart()
+    stage.event({**planned, "event_id": "m2", "revision": 2, "withdrawn": True})
+    stage.cut()
+    assert stage.facts() == before
+    ids = [line["id"] for topic, _, line in stage.published if topic == "sla.breaches"]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_service_of_another_partition_hears_of_what_it_depends_on() -> None:
+    policy = loaded({**PLAIN, "services": {"shop": {"depends_on": ["dns"]}}})
+    here, there = Stage(policy, instant(END)), Stage(policy, instant(END))
+    event = {"service": "dns", "occurred_at": instant(0), "state": "down"}
+    here.partition.apply(Record("sla.monitoring", 0, 0, parse_instant(instant(END)), b"dns", orjson.dumps(event), ()))
+    (copy,) = [output for output in here.partition.cut().outputs if output.topic == "sla.monitoring"]
+    assert (copy.partition_key, copy.key) == (b"shop", b"shop")
+    assert copy.value is not None
+    there.take("sla.monitoring", copy.key, copy.value)
+    there.tick(instant(3600))
+    there.cut()
+    assert {line["service"] for line in there.windows().values()} == {"shop"}
+    there.restart()
+    there.tick(instant(86_400))
+    there.cut()
+    (line,) = there.windows().values()
+    assert line["bad_seconds"] == 86_400
+
+
+def test_what_cannot_be_used_is_rejected_and_stops_nothing() -> None:
+    stage = Stage(loaded(PLAIN), instant(END))
+    stage.take("sla.monitoring", b"mail", b"no json")
+    stage.take("sla.monitoring", b"mail", orjson.dumps({"service": "mail", "occurred_at": instant(1), "state": "OK"}))
+    stage.take("sla.maintenance", b"mail", orjson.dumps(service_events((0, "up"))[0]))
+    stage.event(service_events((END + 4000, "up"))[0])
+    stage.event(service_events((0, "up"))[0])
+    stage.tick(instant(600))
+    stage.cut()
+    assert stage.rejected == 4
+    assert len(stage.windows()) == 1
+
+
+def test_a_heartbeat_says_nothing_new_and_costs_one_small_record() -> None:
+    stage = Stage(loaded(PLAIN), instant(END))
+    stage.event(service_events((0, "up"))[0])
+    stage.cut()
+    said_before = len(stage.published)
+    for n in range(1, 40):
+        stage.event({"service": "mail", "occurred_at": instant(n), "state": "up"})
+        assert stage.cut() <= 3
+    assert len(stage.published) == said_before
