@@ -66,7 +66,10 @@ class ServiceBook:
         return self.policy.services.get(name) or Service(name)
 
     def promises_of(self, name: str) -> tuple[Promised, ...]:
-        """Of each kind of agreement the first by rank that matches, with `match_mode: all` every one."""
+        """Of each kind of agreement the first by rank that matches, with `match_mode: all` every one.
+
+        An agreement with a customer applies to services of that customer, and to those whose customer nobody told.
+        """
         known = self._known.get(name)
         if known is None:
             known = self._known[name] = tuple(
@@ -86,7 +89,7 @@ class ServiceBook:
         )
         found: dict[str, list[Agreement]] = {}
         for agreement, matches in ranked:
-            is_customer = agreement.customer is None or agreement.customer == service.customer
+            is_customer = None in (agreement.customer, service.customer) or agreement.customer == service.customer
             if is_customer and matches(attributes, None, ()):
                 found.setdefault(agreement.kind, []).append(agreement)
         of_kind = found.values() if self.policy.match_mode == "all" else (every[:1] for every in found.values())
@@ -169,20 +172,19 @@ class Availability:
                 yield agreement, promise, measure
 
     def measure(self, name: str, agreement: Agreement, promise: ServicePromise, until: Instant) -> Measure | None:
-        """None where a service that the policy does not list has nothing of what the promise measures."""
+        """None where there is nothing of what the promise measures; a service that the policy lists has unknown time then."""
         if agreement.effective_from is not None and agreement.effective_from >= until:
             return None
-        is_listed = name in self.book.policy.services
         if promise.metric == "availability":
             state = self.states.of(name)
-            if state.first_news is None and not is_listed:
+            if state.first_news is None and name not in self.book.policy.services:
                 return None
             return measure_of_time(state, agreement, promise, until)
         history = self.histories.get(name)
         counts = [] if history is None else list(counts_of(history, agreement, promise))
         if promise.slice_us is not None:
             counts = list(slices_of(counts, promise.slice_us, promise.slice_target, until))
-        return measure_of_events(counts, agreement, promise) if counts or is_listed else None
+        return measure_of_events(counts, agreement, promise) if counts else None
 
 
 def measure_of_time(state: State, agreement: Agreement, promise: ServicePromise, until: Instant) -> Measure:
@@ -250,7 +252,7 @@ def measure_of_events(counts: list[tuple[int, int, int]], agreement: Agreement, 
         alert_account=account,
         outages=(),
         down=NO_EVENTS,
-        begins_at=counts[0][0] - 1 if counts else agreement.effective_from,
+        begins_at=counts[0][0] - 1,
         opens_at=agreement.effective_from,
         is_of_events=True,
     )

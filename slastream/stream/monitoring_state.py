@@ -22,6 +22,7 @@ from slastream.core.units import Instant, format_instant
 from slastream.core.windows import Measure, ServiceFact, Window
 from slastream.errors import EventError
 from slastream.stream.stage import Output, Record
+from slastream.stream.ticket_stage import BACKFILL_HEADER, BACKFILL_SILENCE
 from slastream.wire.availability_lines import availability_line, retraction_line, service_fact_line
 from slastream.wire.events import canonical, decode_event
 
@@ -74,6 +75,7 @@ class MonitoringState:
         self.availability = Availability(policy, canonical)
         self.subjects: dict[str, Subject] = {}
         self.corrections = 0
+        self.backfill_at: int | None = None
         self._chunks: dict[tuple[str, str], tuple[int, list[bytes]]] = {}
         self._written: dict[tuple[str, str, int], int] = {}
         self._due: set[str] = set()
@@ -129,6 +131,18 @@ class MonitoringState:
         return subject
 
     # ---- records -------------------------------------------------------------------------------------------------
+
+    def is_marker(self, record: Record) -> bool:
+        """Notes the begin and the end of a backfill, and whether it still comes; a marker says nothing else."""
+        phase = next((value for name, value in record.headers if name == BACKFILL_HEADER), None)
+        if phase is not None:
+            self.backfill_at = None if phase == b"end" else record.timestamp_us
+        return phase is not None and record.key is None
+
+    @property
+    def silent_until(self) -> int:
+        """No tick is wanted before: a backfill that brought nothing for so long has ended by itself."""
+        return BEFORE_ALL if self.backfill_at is None else self.backfill_at + BACKFILL_SILENCE
 
     def apply(self, record: Record) -> Instant:
         """Takes a record of one of KINDS; gives the instant to which it moves the partition's time. Raises EventError."""

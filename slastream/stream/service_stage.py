@@ -98,6 +98,7 @@ class ServicePartition:
         stored = orjson.loads(value)
         if key == META_KEY:
             self.offset, self.time = stored[1], stored[2]
+            self.monitoring.backfill_at = stored[3] if len(stored) > 3 else None
             return
         clock = key.decode()
         self._progress[clock] = stored[1]
@@ -145,13 +146,12 @@ class ServicePartition:
     def _take_monitoring(self, record: Record) -> None:
         """These need no offset: an event that is known already changes nothing."""
         self._has_changes = True
-        if record.value is None:
+        if record.value is None or self.monitoring.is_marker(record):
             return
         try:
             self._advance(self.monitoring.apply(record))
         except EventError as error:
-            if record.key is not None or not record.headers:  # a marker of a backfill says nothing here
-                self._reject(record, error)
+            self._reject(record, error)
 
     def _take(self, clock: str, line: dict[str, object], offset: int) -> None:
         counted = counted_from_verdict(line)
@@ -218,7 +218,8 @@ class ServicePartition:
     @property
     def wake_at(self) -> int | None:
         wakes = (self._heap[0][0] if self._heap else None, self.monitoring.wake_at)
-        return min((at for at in wakes if at is not None), default=None)
+        wake_at = min((at for at in wakes if at is not None), default=None)
+        return wake_at if wake_at is None else max(wake_at, self.monitoring.silent_until)
 
     @property
     def ticks_allowed(self) -> bool:
@@ -238,7 +239,7 @@ class ServicePartition:
             state.append((clock.encode(), orjson.dumps([VERSION, offset, plain, list(self._newest[clock])])))
         changes, said = self.monitoring.cut(self.time)
         state.extend(changes)
-        state.append((META_KEY, orjson.dumps([VERSION, self.offset, self.time])))
+        state.append((META_KEY, orjson.dumps([VERSION, self.offset, self.time, self.monitoring.backfill_at])))
         for key in self._touched:
             self._publish(key)
         outputs, self._outputs = [*self._outputs, *said], []

@@ -20,7 +20,7 @@ from slastream.stream.topics import create_topics
 REPOSITORY = Path(__file__).parents[2]
 PARTITIONS = 8
 GROUP = "slastream"
-SOURCES = ("sla.tickets", "sla.verdicts")
+SOURCES = ("sla.tickets", "sla.verdicts", "sla.monitoring", "sla.maintenance")
 QUIET_SECONDS = 2.5
 """Longer than a worker waits before it repeats a tick."""
 
