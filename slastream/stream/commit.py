@@ -8,7 +8,7 @@ import asyncio
 import functools
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import aiokafka
@@ -193,10 +193,18 @@ class Committer:
     """Makes what one partition has applied durable, again and again, paced."""
 
     def __init__(
-        self, owned: OwnedPartition, writer: Writer, counts: PartitionCounts, interval_seconds: float, pace: Pace
+        self,
+        owned: OwnedPartition,
+        writer: Writer,
+        counts: PartitionCounts,
+        interval_seconds: float,
+        pace: Pace,
+        on_commit: Callable[[OwnedPartition], None],
     ) -> None:
+        """`on_commit` is called after each commit: what a cut computed may have moved the next deadline."""
         self._pace = pace
         self.owned = owned
+        self._on_commit = on_commit
         self.writer = writer
         self._counts = counts
         self._interval_seconds = interval_seconds
@@ -271,6 +279,7 @@ class Committer:
         owned.committed_at = time.time()
         owned.last_commit_seconds = time.monotonic() - started
         owned.commit_seconds += owned.last_commit_seconds
+        self._on_commit(owned)
 
     def _outputs(self, outputs: Iterable[Any], forwards: Iterable[Any]) -> dict[TopicPartition, list[Message]]:
         """Messages by the partition of their key; one without a key goes to the partition of our own number."""

@@ -144,7 +144,9 @@ class Lifecycle:
         async with self._restores:
             writer = self._new_writer(owned.stage, owned.partition)
             await writer.start()  # fences: only now nobody else can write into the changelog
-            owned.committer = Committer(owned, writer, self._counts, self._commit_interval_seconds, self._pace)
+            owned.committer = Committer(
+                owned, writer, self._counts, self._commit_interval_seconds, self._pace, self._deadlines.arm
+            )
             self.runtime.enter(owned, State.RESTORING)
             processor = owned.stage.make(owned.partition)
             await restore(owned, processor, self._client_options)
@@ -171,6 +173,7 @@ class Lifecycle:
         owned.committer.start()
         offsets = ", ".join(f"{each.partition.topic} from {each.applied}" for each in owned.sources.values())
         self.runtime.enter(owned, State.RUNNING, offsets)
+        owned.committer.want()  # what became of the state while it was restored
         self._deadlines.arm(owned)
         await self._tell()
 
