@@ -126,7 +126,7 @@ async def _running(stage: Stage = STAGE) -> tuple[Lifecycle, OwnedPartition, Sou
     owned = OwnedPartition(stage, 1, 1, Notes(), State.RUNNING)
     source = Source(TopicPartition("in", 1), owned, epoch=1)
     owned.sources[source.partition] = source
-    owned.committer = Committer(owned, writer, counts, 0, Pace(1000))
+    owned.committer = Committer(owned, writer, counts, 0, Pace(1000), lambda _: None)
     lifecycle.runtime.owned[stage.name, 1] = owned
     return lifecycle, owned, source, writer
 
