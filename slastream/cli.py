@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 GC_THRESHOLDS = (200_000, 50, 50)
 """A replay makes many objects that live to its end: looking through them again and again took a third of its time."""
 
+GATEWAY_SETTINGS = ("config", "listen", "metrics")
 DONE, NO, WRONG, UNREACHABLE = 0, 1, 2, 3
 
 
@@ -364,12 +365,17 @@ def run_worker(options: argparse.Namespace) -> int:
 
 def run_gateway(options: argparse.Namespace) -> int:
     import logging
+    import os
 
     from slastream.web.gateway_run import GatewaySettings
     from slastream.web.gateway_run import run_gateway as run
+    from slastream.wire.settings import PREFIX
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    run(GatewaySettings(_broker(options), options.config, options.listen, options.metrics))
+    given = {
+        name: getattr(options, name) or os.environ.get(f"{PREFIX}GATEWAY_{name.upper()}") for name in GATEWAY_SETTINGS
+    }
+    run(GatewaySettings(_broker(options), **given))
     return DONE
 
 

@@ -26,6 +26,7 @@ object ApiListener "api" {{ bind_host = "127.0.0.1", bind_port = {port} }}
 object ApiUser "{user}" {{ password = "{password}", permissions = [ "*" ] }}
 object Host "mail" {{ check_command = "dummy", enable_active_checks = false }}
 object Service "smtp" {{ host_name = "mail", check_command = "dummy", enable_active_checks = false, max_check_attempts = 1 }}
+object Service "imap" {{ host_name = "mail", check_command = "dummy", enable_active_checks = false, max_check_attempts = 2 }}
 """
 PROMETHEUS = """\
 global: {{scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}}

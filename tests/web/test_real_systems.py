@@ -5,7 +5,10 @@ import http.client
 import ssl
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +45,9 @@ state: icinga-state.json
 ICINGA_MAPPING = """\
 format: jsonl
 event:
-  service: {column: attrs.host_name}
-  component: {column: attrs.name}
+  service: {column: name}
   occurred_at: {column: attrs.last_hard_state_change, parse: epoch_s}
-  source: icinga
+  source: icinga-api
   state: {column: attrs.last_hard_state, map: {"0": up, "1": degraded, "2": down, "3": unknown}}
 """
 PROMETHEUS_POLL = """\
@@ -107,51 +109,102 @@ def poll(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=REPOSITORY, check=False)
 
 
-def check_result(address: str, folder: Path, status: int) -> None:
-    """Tell Icinga what a check found."""
+@contextmanager
+def asked(address: str, folder: Path, path: str, body: dict[str, object]) -> Iterator[http.client.HTTPResponse]:
+    """The answer of Icinga's API, of which the rest may still come."""
     connection = http.client.HTTPSConnection(address, context=ssl.create_default_context(cafile=str(folder / "ca.pem")))
-    body = {
-        "type": "Service",
-        "filter": 'service.name=="smtp"',
-        "exit_status": status,
-        "plugin_output": "told by a test",
-    }
     credentials = base64.b64encode(f"{ICINGA_USER}:{ICINGA_PASSWORD}".encode()).decode()
     headers = {"Accept": "application/json", "Authorization": f"Basic {credentials}"}
-    try:
-        connection.request("POST", "/v1/actions/process-check-result", orjson.dumps(body), headers)
-        assert connection.getresponse().status == 200
-    finally:
-        connection.close()
+    with closing(connection):
+        connection.request("POST", path, orjson.dumps(body), headers)
+        with closing(connection.getresponse()) as answer:
+            assert answer.status == 200
+            yield answer
+
+
+def check_result(address: str, folder: Path, service: str, status: int) -> None:
+    """Tell Icinga what a check found."""
+    body: dict[str, object] = {
+        "type": "Service", "filter": f'service.name=="{service}"', "exit_status": status, "plugin_output": "told by a test",
+    }  # fmt: skip
+    with asked(address, folder, "/v1/actions/process-check-result", body) as answer:
+        answer.read()
+
+
+def test_a_check_of_icinga_goes_soft_hard_into_a_downtime_and_back(broker: str, tmp_path: Path) -> None:
+    types = ["StateChange", "DowntimeAdded", "DowntimeStarted", "DowntimeRemoved"]
+    with icinga(tmp_path) as address, GatewayProcess(broker, tmp_path) as gateway:
+        gateway.wait_ready()
+        is_listening = threading.Event()
+
+        def pass_on() -> None:
+            with asked(address, tmp_path, "/v1/events", {"queue": "slastream", "types": types}) as stream:
+                is_listening.set()
+                for line in stream:
+                    gateway.post("/v1/hooks/icinga", line)
+
+        def of_imap(topic: str) -> list[Any]:
+            return [
+                one.json for one in written(broker) if one.topic == topic and one.json.get("component") == "mail!imap"
+            ]
+
+        def states_of_imap() -> list[tuple[str, str]]:
+            return [(one["state"], one.get("confidence", "hard")) for one in of_imap("sla.monitoring")]
+
+        reading = threading.Thread(target=pass_on, daemon=True)
+        reading.start()
+        assert is_listening.wait(30)
+        expected = []
+        for status, state in ((0, ("up", "hard")), (2, ("down", "soft")), (2, ("down", "hard"))):
+            check_result(address, tmp_path, "imap", status)
+            expected.append(state)
+            wait_until(lambda: states_of_imap()[-1:] == expected[-1:], 30, f"it is {state}")
+        now = time.time()
+        downtime: dict[str, object] = {
+            "type": "Service", "filter": 'service.name=="imap"', "author": "ann", "comment": "a new disk",
+            "start_time": now - 1, "end_time": now + 600, "fixed": True,
+        }  # fmt: skip
+        with asked(address, tmp_path, "/v1/actions/schedule-downtime", downtime) as answer:
+            answer.read()
+        wait_until(lambda: bool(of_imap("sla.maintenance")), 30, "the downtime is a maintenance")
+        check_result(address, tmp_path, "imap", 0)
+        wait_until(lambda: states_of_imap()[-1:] == [("up", "hard")], 30, "it is back")
+        assert {one["component"] for one in of_imap("sla.maintenance")} == {"mail!imap"}
+        assert states_of_imap() == [*expected, ("up", "hard")]
+    reading.join(30)
+    assert not reading.is_alive()
 
 
 def test_poll_brings_what_changed_in_icinga_and_nothing_twice(broker: str, tmp_path: Path) -> None:
+    def of_smtp() -> list[str]:
+        return [state for service, state in states(broker, "icinga-api") if service == "mail!smtp"]
+
     with icinga(tmp_path) as address:
         config = tmp_path / "icinga.yaml"
         config.write_text(ICINGA_POLL.format(address=address))
         (tmp_path / "icinga-mapping.yaml").write_text(ICINGA_MAPPING)
-        check_result(address, tmp_path, 2)
+        check_result(address, tmp_path, "smtp", 2)
         shown = poll(str(config), "--dry-run")
         assert shown.returncode == 0, shown.stderr
-        event: Any = orjson.loads(shown.stdout)
-        assert (event["service"], event["component"], event["state"]) == ("mail", "smtp", "down")
-        assert states(broker, "icinga") == []
+        found: dict[str, Any] = {one["service"]: one for one in map(orjson.loads, shown.stdout.splitlines())}
+        assert found["mail!smtp"]["state"] == "down"
+        assert of_smtp() == []
         for _ in range(2):
             done = poll(str(config), "--broker", broker, "--once")
             assert done.returncode == 0, done.stderr
-        assert states(broker, "icinga") == [("mail", "down")]
+        assert of_smtp() == ["down"]
 
         with (tmp_path / "poll.txt").open("wb") as log:
             command = [sys.executable, "-m", "slastream.cli", "poll", str(config), "--broker", broker]
             process = subprocess.Popen(command, stderr=log, cwd=REPOSITORY)
         try:
-            check_result(address, tmp_path, 0)
-            wait_until(lambda: ("mail", "up") in states(broker, "icinga"), 60, "the recovery came")
+            check_result(address, tmp_path, "smtp", 0)
+            wait_until(lambda: "up" in of_smtp(), 60, "the recovery came")
             process.terminate()
             assert process.wait(30) == 0
         finally:
             process.kill()
-        assert states(broker, "icinga") == [("mail", "down"), ("mail", "up")]
+        assert of_smtp() == ["down", "up"]
         assert ICINGA_PASSWORD not in (tmp_path / "poll.txt").read_text()
 
     (tmp_path / "icinga-state.json").unlink()
