@@ -97,7 +97,7 @@ def _breaches(run: Run, bench: Bench, name: str, metrics: str | None) -> dict[st
     )
     feeder.start()
     try:
-        delays, scrapes = asyncio.run(_read_breaches(bench, prefix, run.size(30, 8), metrics))
+        delays, scrapes = asyncio.run(_read_breaches(bench, prefix, run.size(30, 15), metrics))
     finally:
         feeder.stop()
     values = {f"breach readable after due, {name}: p{s * 100:.0f}, s": quantile(delays, s) for s in (0.5, 0.99)}
