@@ -110,7 +110,7 @@ def make_load(seed: int, events: int, seconds: float, started: datetime) -> Load
     live_begins, busy_share = history_seconds + 0.5, BUSY_SECONDS / (BUSY_SECONDS + IDLE_SECONDS)
     live = [
         said._replace(at=live_begins + _in_bursts(said.at))
-        for said in _stories(draw, "L", int(events * 0.38), 0.0, (seconds - 3 - live_begins) * busy_share, 1.0, seed)
+        for said in _stories(draw, "L", int(events * 0.38), 0.0, (seconds - 0.5 - live_begins) * busy_share, 1.0, seed)
     ]
     history.sort(key=lambda said: said.at + said.delay)
     step = history_seconds / max(1, len(history))
@@ -119,7 +119,7 @@ def make_load(seed: int, events: int, seconds: float, started: datetime) -> Load
         *(_record(draw, n * step, said, started, True) for n, said in enumerate(history)),
         *_markers(history_seconds, b"end"),
         *(_record(draw, said.at + said.delay, said, started, False) for said in live),
-        *(_record(draw, said.at, said, started, False) for said in _sweep(draw, history, seconds - 1.5)),
+        *(_record(draw, said.at, said, started, False) for said in _sweep(draw, history, seconds - 4)),
     ]
     records += _disturbances(draw, records, seed)
     records.sort(key=lambda record: record.send_at)
