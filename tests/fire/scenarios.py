@@ -129,7 +129,9 @@ def upgrade(run: Run, draw: Draw) -> None:
     run.crew.may_refuse = True
     run.wait_for(run.seconds * draw.uniform(0.15, 0.3))
     newer = run.crew.hire(is_static=False, other=NEWER)
-    run.wait_for(run.seconds * draw.uniform(0.4, 0.6))
+    if not run.wait_until(lambda: "seeking -> running" in newer.log, 60):
+        raise FireError("the newer worker was given nothing")
+    run.wait(draw.uniform(2, 5))
     run.crew.leave(newer)
     if not run.wait_until(lambda: run.crew.counts["refusals"] > 0, 60):
         raise FireError("no older worker was given the state of a newer one, or it did not refuse it")
