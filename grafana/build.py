@@ -1,4 +1,4 @@
-"""Makes what is committed here from Python: `dashboards/tickets.json` and `docs/metrics.md`.
+"""Makes what is committed here from Python: the dashboards and `docs/metrics.md`.
 
     python grafana/build.py            # write
     python grafana/build.py --check    # 1 when a committed file differs
@@ -23,7 +23,8 @@ Json = dict[str, Any]
 HERE = Path(__file__).parent
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 BREACHED, AT_RISK = 'status="breached"', 'status="at_risk"'
-KEYS = 'service=~"$service", agreement=~"$agreement"'
+SERVICE = 'service=~"$service"'
+KEYS = f'{SERVICE}, agreement=~"$agreement"'
 BLUE, GREEN, YELLOW, ORANGE, RED = "blue", "green", "yellow", "orange", "red"
 NEUTRAL: tuple[tuple[str, float | None], ...] = ((BLUE, None),)
 NO_CLOCKS = "no clocks yet"
@@ -430,6 +431,163 @@ def pipeline_row() -> list[Json]:
     ]  # fmt: skip
 
 
+# ---- Services --------------------------------------------------------------------------------------------------------
+
+
+def of_service(name: str, *matchers: str) -> str:
+    """A gauge that has no agreement, once for each key."""
+    return f"max without (instance) ({name}{{{', '.join((SERVICE, *matchers))}}})"
+
+
+STATE_COLORS = (("up", GREEN), ("degraded", YELLOW), ("maintenance", BLUE), ("unknown", "gray"), ("down", RED))
+IS_DOWN, IS_UNKNOWN = 'state="down"', 'state="unknown"'
+NO_SERVICES = "nothing monitored yet"
+
+
+def services_now_row() -> list[Json]:
+    return [
+        stat(
+            "Services down",
+            "Services that are down now, by their components, what they depend on, and planned maintenance. The timeline below "
+            "says which.",
+            f"sum({of_service('sla_service_state', IS_DOWN)})",
+            unit="short", decimals=0, no_value=NO_SERVICES, thresholds=((GREEN, None), (RED, 1)),
+        ),
+        stat(
+            "Nothing known of",
+            "Services whose state is unknown: their monitoring is silent. It is neither up nor down for that long, and what they "
+            "promise cannot be judged.",
+            f"sum({of_service('sla_service_state', IS_UNKNOWN)})",
+            unit="short", decimals=0, no_value=NO_SERVICES, thresholds=((GREEN, None), (ORANGE, 1)),
+        ),
+        stat(
+            "Least budget",
+            "What is left of the smallest error budget, as a share of all of it. Below 0 a promise is broken in its window: no more "
+            "changes to that service without need.",
+            f"min({gauge('sla_budget_remaining_ratio')} and on (service, agreement, promise, window) {gauge('sla_availability_ratio')})",
+            unit="percentunit", decimals=1, no_value="no promise with a budget", thresholds=((RED, None), (ORANGE, 0), (GREEN, 0.25)),
+        ),
+        stat(
+            "Highest burn rate",
+            "The highest burn rate of the last hour: 1 uses up the budget exactly at the end of the window, 14.4 one of 30 days in "
+            "two. Alerts go by two windows at once, see below.",
+            f"max({gauge('sla_burn_rate')})",
+            unit="short", decimals=1, no_value="no burn alerts", thresholds=((GREEN, None), (ORANGE, 3), (RED, 14.4)),
+        ),
+        stat(
+            "Least coverage",
+            "Known time as a share of the time that counts, of the promise with the least. Under its min_coverage (0.9) there is no "
+            "ratio, and its alerts are frozen.",
+            f"min({gauge('sla_coverage_ratio')})",
+            unit="percentunit", decimals=1, no_value="nothing counts yet", thresholds=((RED, None), (ORANGE, 0.9), (GREEN, 0.99)),
+        ),
+    ]  # fmt: skip
+
+
+def states_row() -> list[Json]:
+    matchers = [f'state="{word}"' for word, _ in STATE_COLORS]
+    numbers = " or ".join(f"{n} * {of_service('sla_service_state', matcher)}" for n, matcher in enumerate(matchers))
+    mappings = [
+        {
+            "type": "value",
+            "options": {
+                str(n): {"text": word, "color": color, "index": n} for n, (word, color) in enumerate(STATE_COLORS)
+            },
+        }
+    ]
+    return [
+        panel(
+            "state-timeline",
+            "States of the services",
+            "What each service was, as its members and planned maintenance made it. This is what was known when it was scraped: "
+            "what became known later is in the windows, and in explain --service.",
+            [target(f"sum by (service) ({numbers})", "{{service}}")],
+            size=(24, 9), unit="short", decimals=0, no_value=NO_SERVICES, mappings=mappings,
+            custom={"fillOpacity": 80, "lineWidth": 0},
+            options={"mergeValues": True, "showValue": "never", "alignValue": "left", "rowHeight": 0.9,
+                     "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True}, "tooltip": {"mode": "single"}},
+        ),
+    ]  # fmt: skip
+
+
+def windows_row() -> list[Json]:
+    month = 'window="month"'
+    left = f"{gauge('sla_budget_remaining_ratio')} and on (service, agreement, promise, window) {gauge('sla_availability_ratio')}"
+    return [
+        lines(
+            "Availability against the target",
+            "Good as a share of good and bad in the running window, of availability, success and latency alike. Below its target the "
+            "promise is broken as of now. No line: too little is known, or nothing was counted.",
+            [
+                target(gauge("sla_availability_ratio"), "{{service}} {{promise}} {{window}}"),
+                target(
+                    f"max by (promise, window) ({gauge('sla_objective_ratio')} and on (service, agreement, promise, window) "
+                    f"{gauge('sla_availability_ratio')})",
+                    "target of {{promise}} {{window}}",
+                ),
+            ],
+            size=(12, 9), unit="percentunit", decimals=3, no_value="nothing counts yet", max=1,
+            overrides=[
+                {
+                    "matcher": {"id": "byRegexp", "options": "/^target/"},
+                    "properties": [
+                        {"id": "custom.lineStyle", "value": {"dash": [10, 10], "fill": "dash"}},
+                        {"id": "color", "value": {"mode": "fixed", "fixedColor": RED}},
+                    ],
+                }
+            ],
+        ),
+        lines(
+            "Budget that remains",
+            "The error budget of the whole window less what is used, as a share of it. The dashed line is that of a month used up "
+            "evenly (days of UTC): below it the budget will not last.",
+            [
+                target(left, "{{service}} {{promise}} {{window}}"),
+                target("1 - (day_of_month() - 1 + hour() / 24) / days_in_month()", "ideal of a month"),
+            ],
+            size=(12, 9), unit="percentunit", decimals=1, no_value="no promise with a budget",
+            thresholds=((RED, None), (ORANGE, 0), (GREEN, 0.25)),
+            overrides=[
+                override(
+                    "ideal of a month",
+                    **{"custom.lineStyle": {"dash": [10, 10], "fill": "dash"}, "color": {"mode": "fixed", "fixedColor": BLUE}},
+                )
+            ],
+        ),
+        lines(
+            "Burn rates",
+            "How fast the budget is used: the bad ratio of a look-back over the one that the target allows. An alert starts when the "
+            "rates of its long and its short look-back are both above its factor: 14.4, 6, 3 or 1.",
+            [target(gauge("sla_burn_rate"), "{{service}} {{promise}} {{window}}")],
+            size=(12, 9), unit="short", decimals=2, no_value="no burn alerts",
+            thresholds=((GREEN, None), (YELLOW, 1), (ORANGE, 3), (ORANGE, 6), (RED, 14.4)),
+        ),
+        lines(
+            "Bad time in the window",
+            "Seconds of the running window that count as bad. A step is an outage; it falls where a window ends, or maintenance that "
+            "was declared later takes it back.",
+            [target(gauge("sla_availability_seconds", 'state="bad"'), "{{service}} {{promise}} {{window}}")],
+            size=(12, 9), unit="s", decimals=0, no_value="nothing counts yet",
+        ),
+        lines(
+            "Time by what it counts as",
+            "The elapsed month of all chosen services: good, bad, excluded (maintenance, closed hours) and unknown. The four add up "
+            "to the elapsed time; much unknown means that monitoring is missing.",
+            [target(f"sum by (state) ({gauge('sla_availability_seconds', month)})", "{{state}}")],
+            size=(12, 8), unit="s", decimals=0, no_value="no promise of a month", is_stacked=True,
+            overrides=[fixed("good", GREEN), fixed("bad", RED), fixed("excluded", BLUE), fixed("unknown", "gray")],
+        ),
+        lines(
+            "Coverage",
+            "Known time as a share of the time that counts in the running window. Under the promise's min_coverage nothing is claimed "
+            "of it, and its burn alerts neither start nor stop.",
+            [target(gauge("sla_coverage_ratio"), "{{service}} {{promise}} {{window}}")],
+            size=(12, 8), unit="percentunit", decimals=2, no_value="nothing counts yet", max=1,
+            thresholds=((RED, None), (GREEN, 0.9)),
+        ),
+    ]  # fmt: skip
+
+
 def variables() -> list[Json]:
     def query(name: str, label: str, values: str) -> Json:
         return {
@@ -490,10 +648,21 @@ def tickets_dashboard() -> Json:
         ("Durations", durations_row()),
         ("Pipeline", pipeline_row()),
     ]
+    what = "Promises about tickets: what is late, what is next, how the period stands, and whether to trust it."
+    return dashboard("Tickets", what, rows)
+
+
+def services_dashboard() -> Json:
+    rows = [("Now", services_now_row()), ("States", states_row()), ("Running window", windows_row())]
+    what = "Promises about services: what is down, how much of each budget is left, how fast it goes, and how much is known."
+    return dashboard("Services", what, rows)
+
+
+def dashboard(title: str, description: str, rows: Sequence[tuple[str, Sequence[Json]]]) -> Json:
     return {
-        "uid": "slastream-tickets",
-        "title": "Tickets",
-        "description": "Promises about tickets: what is late, what is next, how the period stands, and whether to trust it.",
+        "uid": f"slastream-{title.lower()}",
+        "title": title,
+        "description": description,
         "tags": ["slastream"],
         "schemaVersion": 39,
         "version": 1,
@@ -511,8 +680,11 @@ def tickets_dashboard() -> Json:
 
 def files() -> dict[Path, str]:
     """Every generated file and its text."""
-    dashboard = json.dumps(tickets_dashboard(), indent=2, ensure_ascii=False) + "\n"
-    return {HERE / "dashboards" / "tickets.json": dashboard, HERE.parent / "docs" / "metrics.md": as_markdown()}
+    made = {
+        HERE / "dashboards" / f"{one['title'].lower()}.json": json.dumps(one, indent=2, ensure_ascii=False) + "\n"
+        for one in (tickets_dashboard(), services_dashboard())
+    }
+    return {**made, HERE.parent / "docs" / "metrics.md": as_markdown()}
 
 
 def main() -> int:

@@ -63,12 +63,13 @@ COMPLIANCE_RATIO = Metric(
 )  # fmt: skip
 OBJECTIVE_RATIO = Metric(
     "sla_objective_ratio", "gauge", "ratio", WINDOW,
-    "Share of promises to keep, as agreed; none without an objective.",
+    "Share of promises to keep, as agreed, or the target of a promise of a service; none without an objective.",
 )  # fmt: skip
 BUDGET_RATIO = Metric(
     "sla_budget_remaining_ratio", "gauge", "ratio", WINDOW,
     "Failures that the objective still allows, divided by those that it allows for the promises counted so far: "
-    "1 - (total - met) / ((1 - objective) * total); below 0 when overspent.",
+    "1 - (total - met) / ((1 - objective) * total); below 0 when overspent. Of a service: budget that remains in the whole "
+    "window divided by all of it.",
 )  # fmt: skip
 DURATION = Metric(
     "sla_duration_seconds", "histogram", "seconds", ("service", "promise", "priority"),
@@ -82,6 +83,28 @@ CREDIT_EXPOSURE = Metric(
 INFO = Metric(
     "sla_info", "gauge", "1", ("service", "agreement", "kind", "customer", "provider", "team"),
     "Who stands behind a service and an agreement; always 1.",
+)  # fmt: skip
+
+AVAILABILITY_SECONDS = Metric(
+    "sla_availability_seconds", "gauge", "seconds", (*WINDOW, "state"),
+    "Elapsed time of the running window by what it counts as; the four add up to it.",
+)  # fmt: skip
+AVAILABILITY_RATIO = Metric(
+    "sla_availability_ratio", "gauge", "ratio", WINDOW,
+    "good / (good + bad) of the running window, of availability, success and latency; none under min_coverage or with nothing "
+    "counted.",
+)  # fmt: skip
+COVERAGE_RATIO = Metric(
+    "sla_coverage_ratio", "gauge", "ratio", WINDOW,
+    "Known time divided by the elapsed time that counts in the running window.",
+)  # fmt: skip
+BURN_RATE = Metric(
+    "sla_burn_rate", "gauge", "1", WINDOW,
+    "Bad ratio of the last `window` divided by 1 - target, for promises with burn alerts; none under min_coverage.",
+)  # fmt: skip
+SERVICE_STATE = Metric(
+    "sla_service_state", "gauge", "0 or 1", ("service", "state"),
+    "1 for the state of a service, by its members and planned maintenance; of a weighted one the state of its largest share.",
 )  # fmt: skip
 
 EVENTS = Metric(
@@ -146,7 +169,8 @@ SERIES = Metric(
 
 METRICS = (
     CLOCKS, VERDICTS, NEXT_DUE, OLDEST_OPEN, COMPLIANCE_MET, COMPLIANCE_TOTAL, COMPLIANCE_RATIO, OBJECTIVE_RATIO,
-    BUDGET_RATIO, DURATION, CREDIT_EXPOSURE, INFO, EVENTS, REJECTED, LATE, CORRECTIONS, EVENT_AGE, DEADLINE_DELAY,
+    BUDGET_RATIO, DURATION, CREDIT_EXPOSURE, INFO, AVAILABILITY_SECONDS, AVAILABILITY_RATIO, COVERAGE_RATIO, BURN_RATE,
+    SERVICE_STATE, EVENTS, REJECTED, LATE, CORRECTIONS, EVENT_AGE, DEADLINE_DELAY,
     PARTITION_TIME, LAG, OWNED, RESTORING, RESTORE_SECONDS, STATE_KEYS, COMMIT_SECONDS, SERIES,
 )  # fmt: skip
 
@@ -203,7 +227,9 @@ LABELS = {
     "priority": "the ticket's priority; empty without one. As many as the desk uses",
     "status": f"of a clock: {'/'.join(OPEN_STATUSES)}; of a request: HTTP's number",
     "verdict": "/".join(VERDICT_WORDS),
-    "window": "kind of the running period: day/week/month/quarter/year, or rolling, such as 28d",
+    "window": "kind of the running period: day/week/month/quarter/year, or rolling, such as 28d; of a burn rate the time that "
+    "it looks back, such as 5m",
+    "state": "what time counts as: good/bad/excluded/unknown; of a service up/degraded/maintenance/unknown/down",
     "basis": "/".join(BASES),
     "customer": "of the agreement, else of the service in the policy; empty without one",
     "currency": "of the agreement's credits",

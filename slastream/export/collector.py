@@ -11,9 +11,10 @@ from prometheus_client.registry import Collector as PrometheusCollector
 from slastream.core.policies import Policy
 from slastream.export import catalogue
 from slastream.export.gauges import Floors, TicketGauges
-from slastream.export.owned import Owned, ServiceState
+from slastream.export.owned import MonitoringPartition, Owned, ServiceState
 from slastream.export.pipeline import RESTORED_STATES, Pipeline, partition_samples
 from slastream.export.samples import Samples, count_series, families
+from slastream.export.service_gauges import ServiceGauges, merged
 
 SNAPSHOT_SECONDS = 1.0
 
@@ -55,7 +56,7 @@ class Collector(PrometheusCollector):
                 self._refreshed_at = time.monotonic()
 
     async def _snapshot(self) -> Samples:
-        gauges = TicketGauges()
+        gauges, services = TicketGauges(), ServiceGauges()
         # One instant: nothing is awaited until `end of the instant`.
         partitions = list(self._partitions())
         self._pipeline.drain(partitions)
@@ -64,9 +65,13 @@ class Collector(PrometheusCollector):
             processor = owned.processor
             if owned.state in RESTORED_STATES and isinstance(processor, ServiceState):
                 gauges.read(processor)
+            if owned.state in RESTORED_STATES and isinstance(processor, MonitoringPartition):
+                services.read(list(processor.monitoring.subjects.items()), processor.time)
         # end of the instant
         await gauges.add_up()
-        samples.update(await asyncio.to_thread(gauges.samples, self._policy, self._floors))
+        of_tickets = await asyncio.to_thread(gauges.samples, self._policy, self._floors)
+        of_services = await asyncio.to_thread(services.samples, self._policy)
+        samples.update(merged(of_tickets, of_services))
         samples[catalogue.SERIES.name] = [((), count_series(samples))]
         return samples
 

@@ -1,11 +1,15 @@
 """What the collector looks at of a worker: shapes that the stream's classes have (the two packages do not import each other)."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from slastream.core.compliance import Contribution, Tally
+from slastream.core.policies import Agreement, ServicePromise
+from slastream.core.states import Levels
+from slastream.core.steps import Steps
 from slastream.core.units import Instant
+from slastream.core.windows import Measure
 
 
 class CountedClock(Protocol):
@@ -59,6 +63,35 @@ class ServiceState(Protocol):
     def tallies(self) -> Mapping[tuple[str, str, str], Tally]: ...
     @property
     def rejected(self) -> Counter[str]: ...
+
+
+Measured = tuple[Agreement, ServicePromise, Measure]
+
+
+class MonitoredService(Protocol):
+    """A service that lives in a partition; both values are replaced, never changed."""
+
+    @property
+    def measures(self) -> Sequence[Measured]: ...
+    @property
+    def levels(self) -> Steps[Levels | None] | None: ...
+
+
+class Monitoring(Protocol):
+    """What a partition of stage 2 knows of monitoring."""
+
+    @property
+    def subjects(self) -> Mapping[str, MonitoredService]: ...
+
+
+@runtime_checkable
+class MonitoringPartition(Protocol):
+    """A partition of stage 2 that reads monitoring."""
+
+    @property
+    def time(self) -> Instant: ...
+    @property
+    def monitoring(self) -> Monitoring: ...
 
 
 class StageShape(Protocol):

@@ -18,6 +18,8 @@ from slastream.core.availability import Availability, Declared, Measured
 from slastream.core.events import MaintenanceEvent, MonitoringEvent, Tick
 from slastream.core.periods import ROLLING
 from slastream.core.policies import Agreement, Policy, ServicePromise
+from slastream.core.states import Levels
+from slastream.core.steps import Steps
 from slastream.core.units import Instant, format_instant
 from slastream.core.windows import Measure, ServiceFact, Window
 from slastream.errors import EventError
@@ -54,12 +56,13 @@ class Said(NamedTuple):
 class Subject:
     """A service that lives here, and what was said of it."""
 
-    __slots__ = ("cause", "facts", "lines", "measures", "progress", "refreshed_at", "since", "wake_at")
+    __slots__ = ("cause", "facts", "levels", "lines", "measures", "progress", "refreshed_at", "since", "wake_at")
 
     def __init__(self) -> None:
         self.facts: dict[FactKey, Said] = {}
         self.lines: dict[bytes, int] = {}
-        self.measures: list[tuple[Agreement, ServicePromise, Measure]] = []
+        self.measures: tuple[tuple[Agreement, ServicePromise, Measure], ...] = ()
+        self.levels: Steps[Levels | None] | None = None
         self.since = BEFORE_ALL
         self.refreshed_at = BEFORE_ALL
         self.cause = ""
@@ -244,7 +247,8 @@ class MonitoringState:
 
     def _measure(self, name: str, time: Instant) -> None:
         subject = self.subjects[name]
-        subject.measures = list(self.availability.measures(name, time))
+        subject.measures = tuple(self.availability.measures(name, time))
+        subject.levels = self.availability.states.of(name).levels
 
     def _refresh(self, name: str, time: Instant) -> bool:
         """Compares what is to be said of a service with what was; True where something went out."""
