@@ -80,6 +80,10 @@ def started(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
         process.wait(30)
 
 
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -150,11 +154,11 @@ def icinga(folder: Path) -> Iterator[str]:
         shutil.copy(certificates / "localhost.crt", copy)
     (folder / "icinga2.conf").write_text(ICINGA.format(port=port, user=ICINGA_USER, password=ICINGA_PASSWORD))
     (folder / "icinga-password").write_text(f"{ICINGA_USER}:{ICINGA_PASSWORD}\n")
-    user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    user, group = (_output("id", option) for option in ("-un", "-gn"))
     folders = {"DataDir": "data", "LogDir": "log", "InitRunDir": "run", "CacheDir": "cache", "SpoolDir": "spool"}
     for name in folders.values():
         (folder / name).mkdir(exist_ok=True)
-    command = [daemon, "daemon", "-c", str(folder / "icinga2.conf"), f"-DRunAsUser={user}", f"-DRunAsGroup={user}"]
+    command = [daemon, "daemon", "-c", str(folder / "icinga2.conf"), f"-DRunAsUser={user}", f"-DRunAsGroup={group}"]
     with started(
         [*command, *(f"-D{key}={folder / name}" for key, name in folders.items())], port, folder / "icinga.txt"
     ):

@@ -37,6 +37,7 @@ sources:
   both: {adapter: events, secret_file: secrets, bearer_file: token}
   slow: {adapter: events, requests_per_second: 1}
   github-eu: {adapter: github, secret_file: secrets}
+  github-us: {adapter: github, secret_file: other}
   prometheus: {adapter: alertmanager}
 """
 
@@ -57,6 +58,7 @@ def gateway(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
 
 def configured(folder: Path, text: str) -> Path:
     (folder / "secrets").write_text(f"{SECRET}\n{OTHER_SECRET}\n")
+    (folder / "other").write_text("a-secret-of-somebody-else\n")
     (folder / "token").write_text(f"{TOKEN}\n")
     config = folder / "gateway.yaml"
     config.write_text(text)
@@ -209,6 +211,16 @@ def test_a_vendors_own_scheme_is_checked(gateway: GatewayProcess) -> None:
     assert gateway.post("/v1/hooks/github", body + b" ", headers).status == 401
 
 
+def test_of_several_sources_of_a_vendor_the_signature_or_the_name_says_which(gateway: GatewayProcess) -> None:
+    body = b'{"zen":"it is only a ping","hook_id":2}'
+    right = "sha256=" + hmac.new(b"a-secret-of-somebody-else", body, hashlib.sha256).hexdigest()
+    headers = {"X-GitHub-Event": "ping", "X-Hub-Signature-256": right}
+    assert gateway.post("/v1/hooks/github", body, headers).status == 202
+    assert gateway.post("/v1/hooks/github?source=github-us", body, headers).status == 202
+    assert gateway.post("/v1/hooks/github?source=github-eu", body, headers).status == 401
+    assert 'slastream_gateway_requests_total{source="github-us",status="202"} 2.0' in gateway.get("/metrics").text
+
+
 def test_a_bearer_token_finds_its_source_without_a_name(gateway: GatewayProcess) -> None:
     assert gateway.post("/v1/events?source=borne", event(), {"Authorization": f"bearer {TOKEN}"}).status == 202
     for wrong in ("Bearer nobody-knows-this-one", f"Basic {TOKEN}", "Bearer", ""):
@@ -267,6 +279,16 @@ def test_bad_json_is_told_with_a_path(gateway: GatewayProcess, body: bytes) -> N
     answer = gateway.post("/v1/events?source=open", body)
     assert answer.status == 400
     assert answer.json["path"] and answer.json["reason"] in ("not_json", "missing", "wrong_type", "unknown_kind")
+
+
+def test_who_asks_before_a_long_body_is_told_to_go_on(gateway: GatewayProcess) -> None:
+    body, (host, port) = event(), gateway.address.split(":")
+    head = "POST /v1/events?source=open HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert b" 202 " in connection.recv(1000)
 
 
 def test_a_bad_packing_is_told(gateway: GatewayProcess) -> None:

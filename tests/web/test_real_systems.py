@@ -86,7 +86,7 @@ def states(broker: str, source: str) -> list[tuple[str, str]]:
     ]
 
 
-def test_an_alert_of_prometheus_fires_and_is_resolved_once_each(broker: str, tmp_path: Path) -> None:
+def test_an_alert_of_prometheus_fires_and_is_resolved_once_each_over_a_restart(broker: str, tmp_path: Path) -> None:
     program("prometheus")
     (tmp_path / "token").write_text(TOKEN)
     config = tmp_path / "gateway.yaml"
@@ -94,12 +94,16 @@ def test_an_alert_of_prometheus_fires_and_is_resolved_once_each(broker: str, tmp
     scraped, alerting = free_port(), free_port()
     with (
         GatewayProcess(broker, tmp_path, "--config", str(config)) as gateway,
-        alertmanager(tmp_path, gateway.wait_ready().address, TOKEN, alerting),
         prometheus(tmp_path, scraped, f"127.0.0.1:{alerting}"),
     ):
-        wait_until(lambda: ("shop", "down") in states(broker, "alerts"), 60, "the alert fired")
-        with target(scraped):
-            wait_until(lambda: ("shop", "up") in states(broker, "alerts"), 60, "it was resolved")
+        gateway.wait_ready()
+        with alertmanager(tmp_path, gateway.address, TOKEN, alerting):
+            wait_until(lambda: ("shop", "down") in states(broker, "alerts"), 60, "the alert fired")
+        sent = len(states(broker, "alerts"))
+        with alertmanager(tmp_path, gateway.address, TOKEN, alerting):
+            wait_until(lambda: len(states(broker, "alerts")) > sent, 60, "it is sent again after a restart")
+            with target(scraped):
+                wait_until(lambda: ("shop", "up") in states(broker, "alerts"), 60, "it was resolved")
     ids = {one.json["event_id"]: one.json["state"] for one in written(broker) if one.json.get("source") == "alerts"}
     assert sorted(ids.values()) == ["down", "up"], "Alertmanager repeats itself; the ids do not"
 
