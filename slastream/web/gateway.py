@@ -24,6 +24,7 @@ from slastream.core.events import Event
 from slastream.core.units import SECOND, Instant
 from slastream.errors import EventError
 from slastream.ingest.adapters import Adapter, AdapterOptions
+from slastream.stream.failure import RepeatedLines
 from slastream.web.bodies import Refusal, TooLargeError, events_in, unpacked
 from slastream.web.credentials import NATIVE_SIGNATURE, Bucket, Failures, bearing, why_none_signed
 from slastream.web.event_log import REJECTED, Entry, EventLog, UnavailableError, entry_of
@@ -84,6 +85,7 @@ class Gateway:
         self._log = event_log
         self._limits = limits
         self._shows_metrics = shows_metrics
+        self._strangers = _filtered(f"{__name__}.strangers", RepeatedLines())  # a stranger must not fill the disk
         self._failures = Failures(limits.failures_per_second)
         self._body_bytes = 0
         self._under_way = 0
@@ -225,7 +227,7 @@ class Gateway:
 
     def _unauthenticated(self, request: web.BaseRequest, why: str) -> Refused:
         address = request.remote or ""
-        log.warning("not authenticated: %s: %s", address, why)
+        self._strangers.warning("not authenticated: %s: %s", address, why)
         if not self._failures.note(address, time.monotonic()):
             return Refused(429, "too_many_requests", "too many attempts that failed", retry_after_seconds=10)
         return Refused(
@@ -383,7 +385,7 @@ class GatewayServer(web.Server):
         super().__init__(
             gateway.handle,
             access_log=None,
-            logger=_quiet_logger(),
+            logger=_filtered(f"{__name__}.http", _WithoutDetails()),
             auto_decompress=False,
             max_line_size=limits.header_bytes,
             max_field_size=limits.header_bytes,
@@ -406,10 +408,11 @@ class _WithoutDetails(logging.Filter):
         return True
 
 
-def _quiet_logger() -> logging.Logger:
-    logger = logging.getLogger(f"{__name__}.http")
+def _filtered(name: str, by: logging.Filter) -> logging.Logger:
+    """The logger with one filter, however often it is asked for."""
+    logger = logging.getLogger(name)
     if not logger.filters:
-        logger.addFilter(_WithoutDetails())
+        logger.addFilter(by)
     return logger
 
 
