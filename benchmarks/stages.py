@@ -52,8 +52,12 @@ def main() -> int:
     print(f"{len(records)} events of tickets, {len(verdicts)} verdicts; CPU µs, best of {options.rounds}")
     for name, count in (("tickets", len(records)), ("services", len(verdicts))):
         apply_us, cut_us = min(costs[name], key=sum)
-        print(f"{name:9} {(apply_us + cut_us) / count:6.1f} per record: apply {apply_us / count:.1f}, cut {cut_us / count:.1f}")
-    print(f"changelog {run.state_bytes / len(records):.0f} bytes, outputs {run.output_bytes / len(records):.0f} bytes per event")
+        print(
+            f"{name:9} {(apply_us + cut_us) / count:6.1f} per record: apply {apply_us / count:.1f}, cut {cut_us / count:.1f}"
+        )
+    print(
+        f"changelog {run.state_bytes / len(records):.0f} bytes, outputs {run.output_bytes / len(records):.0f} bytes per event"
+    )
     return 0
 
 

@@ -54,9 +54,11 @@ class Ticket:
 
     __slots__ = (
         "_declared",
+        "_labels",
         "attributes",
         "clocks",
         "facts",
+        "fired_at",
         "is_created",
         "is_gone",
         "is_shadow",
@@ -81,7 +83,10 @@ class Ticket:
         self.last: Order | None = None
         self.wake_at: Instant | None = None
         self.facts: list[tuple[Fact, Labels]] = []
+        self.fired_at: Instant | None = None
+        """Nothing that was declared lies after this instant."""
         self._declared: list[Fact] = []
+        self._labels: Labels | None = None
 
     # ---- time ----------------------------------------------------------------------------------------------------
 
@@ -98,6 +103,8 @@ class Ticket:
         for fact in self._declared:
             cycle = self.clocks[fact.rule_index].cycles[fact.cycle - 1]
             self.facts.append((fact, self.labels_of(cycle)))
+            if self.fired_at is None or fact.at > self.fired_at:
+                self.fired_at = fact.at
         self._declared.clear()
 
     def set_wake(self) -> None:
@@ -205,6 +212,8 @@ class Ticket:
                     changed.add(name)
         if attributes.get("status") in CLOSED or is_response(event):
             attributes[ANSWERED] = True
+        if changed:
+            self._labels = None
         return changed
 
     def _bind(self, changed: Collection[str]) -> list[Clock]:
@@ -452,18 +461,10 @@ class Ticket:
         """What a verdict shows of the ticket: its attributes at the end of the cycle, or now."""
         if cycle.labels is not None:
             return cycle.labels
-        get = self.attributes.get
-        group = cycle.group if cycle.rule.holds_group else get("group")
-        return Labels(
-            get("service"),
-            get("customer"),
-            get("provider"),
-            get("team"),
-            group,
-            get("assignee"),
-            get("priority"),
-            get("type"),
-        )
+        labels = self._labels
+        if labels is None:
+            labels = self._labels = Labels(*map(self.attributes.get, Labels._fields))
+        return labels._replace(group=cycle.group) if cycle.rule.holds_group else labels
 
     def cycles(self) -> Iterable[Cycle]:
         for index in sorted(self.clocks):

@@ -8,7 +8,9 @@ what differs from what was published goes out as corrections and retractions (se
 import base64
 import heapq
 from collections import Counter
-from hashlib import blake2b
+from itertools import islice
+from typing import NamedTuple
+from zlib import crc32
 
 import orjson
 
@@ -22,41 +24,65 @@ from slastream.core.units import MINUTE, Instant, format_instant
 from slastream.errors import EventError
 from slastream.stream.stage import Cut, Output, Record
 from slastream.wire.events import canonical, decode_event
-from slastream.wire.lines import clock_id, fact_line, instant_text, verdict_line
-from slastream.wire.snapshots import Stored, decode_ticket, encode_ticket, progress_of
+from slastream.wire.line_text import LineWriter
+from slastream.wire.lines import instant_text
+from slastream.wire.snapshots import (
+    LogHead,
+    Stored,
+    decode_ticket,
+    encode_logged,
+    encode_ticket,
+    head_of,
+    is_log_key,
+    log_head_of,
+    log_key,
+    logged_event,
+    progress_of,
+)
 
 VERDICTS, BREACHES, REJECTED = "sla.verdicts", "sla.breaches", "sla.rejected"
-META_KEY = b"\x00partition"
+META_KEY = b"\xfepartition"
+"""No ticket can have this name: it is no UTF-8."""
 BACKFILL_HEADER = "backfill"
 BACKFILL_SILENCE = 5 * MINUTE
 """A backfill without news for so long (broker time) has ended by itself."""
 
+MAX_AWAKE = 20_000
+"""Tickets of a partition that are kept as objects (4 KB each); the others sleep as bytes."""
+
 ClockKey = tuple[str, str, int]
+_NO_HOLDS: frozenset[tuple[int, int]] = frozenset()
 
 
 class Entry:
-    """One ticket of the table, with its log."""
+    """One ticket of the table, awake: with its clocks as objects."""
 
-    __slots__ = ("held", "ids", "log", "parts", "progress", "ticket", "withdrawn")
+    __slots__ = ("held", "ids", "is_unsettled", "log", "planned_at", "progress", "ticket", "wake_at", "withdrawn")
 
-    def __init__(self, ticket: Ticket) -> None:
+    def __init__(self, ticket: Ticket, log: list[bytes]) -> None:
         self.ticket = ticket
+        self.log = log
+        self.ids = {log_head_of(one).digest for one in log}
         self.progress = -1
         self.held: list[tuple[Fact, Labels]] = []
-        self.ids: set[int] = set()
         self.withdrawn: dict[ClockKey, tuple[int, list[Declared]]] = {}
-        self.log = b""
-        self.parts: list[bytes] = []
-
-    def log_bytes(self) -> bytes:
-        if self.parts:
-            self.log += b"".join(self.parts)
-            self.parts.clear()
-        return self.log
+        self.wake_at: Instant | None = None
+        self.planned_at: Instant | None = None
+        self.is_unsettled = False
+        """May a cycle before the last two have something to publish?"""
 
     def events(self) -> list[TicketEvent]:
-        found = (decode_event(line) for line in self.log_bytes().splitlines())
+        found = (decode_event(logged_event(one)) for one in self.log)
         return in_order((event for event in found if isinstance(event, TicketEvent)), canonical)
+
+
+class Asleep(NamedTuple):
+    """One ticket of the table as bytes: its state and its log as they stand in the changelog."""
+
+    state: bytes
+    log: list[bytes]
+    wake_at: Instant | None
+    planned_at: Instant | None
 
 
 class TicketPartition:
@@ -65,7 +91,7 @@ class TicketPartition:
     def __init__(self, book: Rulebook, partition: int) -> None:
         self.book = book
         self.partition = partition
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, Entry | Asleep] = {}
         self.time = Instant(-(2**62))
         self.offset = -1
         self.events: Counter[str] = Counter()
@@ -74,13 +100,17 @@ class TicketPartition:
         self.corrections: Counter[str] = Counter()
         self.ages_us: list[int] = []
         self.delays_us: list[int] = []
+        self._lines = LineWriter(book)
         self._heap: list[tuple[Instant, str]] = []
+        self._awake: dict[str, None] = {}
+        self._states: dict[str, tuple[bytes, Instant | None]] = {}
+        self._logs: dict[str, list[bytes]] = {}
+        self._written: dict[bytes, bytes | None] = {}
         self._dirty: dict[str, None] = {}
         self._gone: dict[str, None] = {}
         self._outputs: list[Output] = []
         self._corrects: dict[tuple[int, int], dict[str, str | None]] = {}
         self._backfill_at: int | None = None
-        self._stale: list[Entry] = []
         self._has_changes = False
         self._broker_time = Instant(0)
 
@@ -94,24 +124,48 @@ class TicketPartition:
             meta = orjson.loads(value)
             self.offset, self.time, self._backfill_at = meta[1], meta[2], meta[3]
             return
-        stored = decode_ticket(value, self.book)
-        entry = Entry(stored.ticket)
-        entry.progress, entry.held, entry.ids = stored.progress, stored.held, stored.ids
-        if stored.policy_version != self.book.policy.version:
-            self._stale.append(entry)
-        entry.withdrawn, entry.log = stored.withdrawn, stored.log
-        self.entries[stored.ticket.ticket_id] = entry
+        if is_log_key(key):
+            self._logs.setdefault(log_head_of(value).ticket_id, []).append(value)
+        else:
+            self._states[key.decode()] = value, head_of(value).wake_at
 
     def restored(self) -> None:
+        """Puts tickets and logs together. A log without a ticket was written by a cut that came to nothing, and comes again."""
         self._broker_time = self.time
-        stale, self._stale = self._stale, []
-        for entry in stale:
-            if entry.ticket.attributes.get("status") not in ENDED and not entry.ticket.is_gone:
-                self._refold(entry, entry.events()[-1])
-                self._publish(entry)
-                self._has_changes = True
-        self._heap = [(at, ticket_id) for ticket_id, e in self.entries.items() if (at := self._wake_of(e)) is not None]
+        logs, self._logs = self._logs, {}
+        version = self.book.policy.version
+        for ticket_id, (state, wake_at) in self._states.items():
+            asleep = Asleep(state, logs.pop(ticket_id, []), wake_at, wake_at)
+            self.entries[ticket_id] = asleep
+            if head_of(state).policy_version != version:
+                self._judge_anew(self._wake_up(ticket_id, asleep))
+        self._states = {}
+        self._heap = [(e.planned_at, ticket_id) for ticket_id, e in self.entries.items() if e.planned_at is not None]
         heapq.heapify(self._heap)
+
+    def _judge_anew(self, entry: Entry) -> None:
+        """After a change of the policy: an open ticket is folded again by the one that is in force."""
+        if entry.ticket.attributes.get("status") not in ENDED and not entry.ticket.is_gone:
+            self._refold(entry, entry.events()[-1])
+            self._publish(entry)
+            self._has_changes = True
+        entry.wake_at = entry.planned_at = self._wake_of(entry)
+
+    def _wake_up(self, ticket_id: str, asleep: Asleep) -> Entry:
+        stored = decode_ticket(asleep.state, self.book)
+        heads = sorted((log_head_of(one).offset, one) for one in asleep.log)
+        log = [one for offset, one in heads if offset <= stored.progress]
+        entry = self.entries[ticket_id] = Entry(stored.ticket, log)
+        entry.progress, entry.held, entry.withdrawn = stored.progress, stored.held, stored.withdrawn
+        entry.wake_at, entry.planned_at = asleep.wake_at, asleep.planned_at
+        entry.is_unsettled = bool(stored.held)
+        self._awake[ticket_id] = None
+        return entry
+
+    def entry(self, ticket_id: str) -> Entry | None:
+        """A ticket of the table, awake."""
+        entry = self.entries.get(ticket_id)
+        return self._wake_up(ticket_id, entry) if isinstance(entry, Asleep) else entry
 
     # ---- Processor: records --------------------------------------------------------------------------------------
 
@@ -143,7 +197,9 @@ class TicketPartition:
                 self._reject(record, error)
         heap = self._heap
         while heap and heap[0][0] < self.time:
-            self._wake(heapq.heappop(heap)[1])
+            ticket_id = heap[0][1]
+            if self._replan(ticket_id):
+                self._wake(ticket_id)
 
     def _check_clock(self, at: Instant, path: str) -> None:
         if at > self._broker_time + self.book.policy.max_clock_skew:
@@ -157,13 +213,14 @@ class TicketPartition:
     def _take(self, event: TicketEvent, record: Record) -> None:
         policy = self.book.policy
         seen = min(event.occurred_at, self._broker_time) - policy.lateness_of(event.source)
-        entry = self.entries.get(event.ticket_id)
+        entry = self.entry(event.ticket_id)
         if entry is None:
             if event.occurred_at < self.time - policy.retention:
                 raise EventError(
                     "too_late", "occurred_at", "older than the retention, and its ticket has left the table"
                 )
-            entry = self.entries[event.ticket_id] = Entry(Ticket(event.ticket_id, self.book))
+            entry = self.entries[event.ticket_id] = Entry(Ticket(event.ticket_id, self.book), [])
+            self._awake[event.ticket_id] = None
         elif record.offset <= entry.progress:
             self.time = Instant(max(self.time, seen))
             return
@@ -176,20 +233,23 @@ class TicketPartition:
         self._publish(entry)
 
     def _fold(self, entry: Entry, event: TicketEvent) -> None:
-        ticket, digest = entry.ticket, _digest(event.event_id)
-        line = event.content if b"\n" not in event.content else canonical(event.content)
+        ticket, digest = entry.ticket, crc32(event.event_id.encode())
         known = digest in entry.ids
         entry.ids.add(digest)
         if known:
             same = next((e for e in entry.events() if e.event_id == event.event_id), None)
             if same is not None:
                 if is_later(event, same, canonical):
-                    entry.parts.append(line + b"\n")
+                    self._log(entry, event, digest)
                     self._refold(entry, event)
                 return
-        entry.parts.append(line + b"\n")
+        self._log(entry, event, digest)
         is_late = ticket.last is not None and (
-            bool(entry.withdrawn) or order_of(event) < ticket.last or self._has_fired_since(ticket, event)
+            bool(entry.withdrawn)
+            or (event.occurred_at <= ticket.last[0] and order_of(event) < ticket.last)
+            or (
+                ticket.fired_at is not None and ticket.fired_at >= event.occurred_at and _has_fired_since(ticket, event)
+            )
         )
         if is_late:
             self._refold(entry, event)
@@ -199,20 +259,18 @@ class TicketPartition:
         except HistoryNeededError:
             self._refold(entry, event)
 
-    def _has_fired_since(self, ticket: Ticket, event: TicketEvent) -> bool:
-        """Was something declared whose instant the event could still have moved?"""
-        for clock in ticket.clocks.values():
-            for cycle in clock.cycles[-1:]:
-                for one in cycle.declared or ():
-                    if one.is_active and one.at >= event.occurred_at:
-                        return True
-        return False
+    def _log(self, entry: Entry, event: TicketEvent, digest: int) -> None:
+        line = event.content if b"\n" not in event.content else canonical(event.content)
+        value = encode_logged(LogHead(self.offset, digest, event.ticket_id), line)
+        entry.log.append(value)
+        self._written[log_key(self.offset)] = value
 
     # ---- late events ---------------------------------------------------------------------------------------------
 
     def _refold(self, entry: Entry, cause: TicketEvent) -> None:
         """Folds the ticket again from its log; puts into its facts what differs from what was published."""
         self.late += 1
+        entry.is_unsettled = True
         old = entry.ticket
         new = fold(old.ticket_id, self.book, entry.events())
         if new.wake_at is not None and new.wake_at < self.time:
@@ -310,19 +368,43 @@ class TicketPartition:
 
     def _wake_of(self, entry: Entry) -> Instant | None:
         """The earliest of: its next deadline, a held fact, its leaving the table."""
-        candidates = [entry.ticket.wake_at, *(fact.at for fact, _ in entry.held)]
-        if entry.ticket.is_gone or entry.ticket.attributes.get("status") in ENDED:
-            last = entry.ticket.last
-            if last is not None:
-                candidates.append(Instant(last[0] + self.book.policy.retention))
-        return min((at for at in candidates if at is not None), default=None)
+        ticket = entry.ticket
+        wake_at = ticket.wake_at
+        for fact, _ in entry.held:
+            if wake_at is None or fact.at < wake_at:
+                wake_at = fact.at
+        if (ticket.is_gone or ticket.attributes.get("status") in ENDED) and ticket.last is not None:
+            leaves_at = ticket.last[0] + self.book.policy.retention
+            if wake_at is None or leaves_at < wake_at:
+                wake_at = Instant(leaves_at)
+        return wake_at
+
+    def _plan(self, ticket_id: str, entry: Entry) -> None:
+        """Keeps one entry of the heap that is not behind the ticket's wake; one before it finds the ticket asleep."""
+        wake_at = entry.wake_at = self._wake_of(entry)
+        if wake_at is not None and (entry.planned_at is None or wake_at < entry.planned_at):
+            entry.planned_at = wake_at
+            heapq.heappush(self._heap, (wake_at, ticket_id))
+
+    def _replan(self, ticket_id: str) -> bool:
+        """The first of the heap is taken off: whether its ticket is to be woken; if it is later, it is planned anew."""
+        at, _ = heapq.heappop(self._heap)
+        known = self.entries.get(ticket_id)
+        if known is None or known.planned_at != at:
+            return False
+        is_due = known.wake_at == at
+        planned_at = None if is_due else known.wake_at
+        if isinstance(known, Asleep):
+            self.entries[ticket_id] = known._replace(planned_at=planned_at)
+        else:
+            known.planned_at = planned_at
+        if planned_at is not None:
+            heapq.heappush(self._heap, (planned_at, ticket_id))
+        return is_due
 
     def _wake(self, ticket_id: str) -> None:
-        entry = self.entries.get(ticket_id)
+        entry = self.entry(ticket_id)
         if entry is None:
-            return
-        wake_at = self._wake_of(entry)
-        if wake_at is None or wake_at >= self.time:
             return
         ticket = entry.ticket
         entry.progress = max(entry.progress, self.offset)
@@ -331,24 +413,27 @@ class TicketPartition:
         last = ticket.last
         is_ended = ticket.is_gone or ticket.attributes.get("status") in ENDED
         if is_ended and last is not None and last[0] + self.book.policy.retention < self.time:
-            del self.entries[ticket_id]
-            self._dirty.pop(ticket_id, None)
-            self._gone[ticket_id] = None
+            self._forget(ticket_id, entry)
             return
         self._publish(entry)
+
+    def _forget(self, ticket_id: str, entry: Entry) -> None:
+        """Its log goes before its state: a state without a log is forgotten again after a crash, a log alone never."""
+        self._written.update((log_key(log_head_of(one).offset), None) for one in entry.log)
+        del self.entries[ticket_id]
+        self._awake.pop(ticket_id, None)
+        self._dirty.pop(ticket_id, None)
+        self._gone[ticket_id] = None
 
     @property
     def wake_at(self) -> int | None:
         heap = self._heap
         while heap:
             at, ticket_id = heap[0]
-            entry = self.entries.get(ticket_id)
-            real = None if entry is None else self._wake_of(entry)
-            if real == at:
+            known = self.entries.get(ticket_id)
+            if known is not None and known.planned_at == at and known.wake_at == at:
                 break
-            heapq.heappop(heap)
-            if real is not None and real > at:
-                heapq.heappush(heap, (real, ticket_id))
+            self._replan(ticket_id)
         if not heap:
             return None
         if self._backfill_at is not None:
@@ -367,10 +452,11 @@ class TicketPartition:
         ticket = entry.ticket
         if ticket.facts or entry.held:
             self._publish_facts(entry)
-        holds = {(fact.rule_index, fact.cycle) for fact, _ in entry.held}
+        holds = {(fact.rule_index, fact.cycle) for fact, _ in entry.held} if entry.held else _NO_HOLDS
         for clock in ticket.clocks.values():
-            for cycle in clock.cycles if len(clock.cycles) < 3 or self.late else clock.cycles[-2:]:
-                if cycle.is_touched and (cycle.rule.index, cycle.number) not in holds:
+            cycles = clock.cycles
+            for cycle in cycles if entry.is_unsettled or len(cycles) < 3 else cycles[-2:]:
+                if cycle.is_touched and (not holds or (cycle.rule.index, cycle.number) not in holds):
                     cycle.is_touched = False
                     labels = ticket.labels_of(cycle)
                     if cycle.published_in is not None:
@@ -378,10 +464,9 @@ class TicketPartition:
                     self._emit_moved(entry, cycle, labels)
                     cycle.published_in = labels.service or ""
                     self._emit_verdict(entry, cycle, labels, cycle.published_in)
+        entry.is_unsettled = bool(holds)
         self._dirty[ticket.ticket_id] = None
-        wake_at = self._wake_of(entry)
-        if wake_at is not None:
-            heapq.heappush(self._heap, (wake_at, ticket.ticket_id))
+        self._plan(ticket.ticket_id, entry)
 
     def _publish_facts(self, entry: Entry) -> None:
         facts = entry.held + entry.ticket.facts
@@ -398,25 +483,19 @@ class TicketPartition:
                 self._emit_fact(entry.ticket.ticket_id, fact, labels)
 
     def _emit_fact(self, ticket_id: str, fact: Fact, labels: Labels) -> None:
-        line = fact_line(ticket_id, fact, labels, self._broker_time, self.book)
+        key, line = self._lines.fact(ticket_id, fact, labels, self._broker_time)
         if fact.caused_by == DEADLINE:
             self.delays_us.append(self._broker_time - fact.at)
-        self._outputs.append(Output(BREACHES, (labels.service or "").encode(), line["id"].encode(), orjson.dumps(line)))
+        self._outputs.append(Output(BREACHES, (labels.service or "").encode(), key, line))
 
     def _emit_verdict(
         self, entry: Entry, cycle: Cycle, labels: Labels, service: str, is_withdrawn: bool = False
     ) -> None:
         ticket = entry.ticket
         as_of = Instant(max(self.time, ticket.last[0] if ticket.last is not None else self.time))
-        line = verdict_line(ticket.ticket_id, cycle, labels, as_of, self.book.policy)
-        corrects = self._corrects.pop((cycle.rule.index, cycle.number), None)
-        if corrects is not None:
-            line["corrects"] = corrects
-        if is_withdrawn:
-            line["is_withdrawn"] = True
-        self._outputs.append(
-            Output(VERDICTS, service.encode(), clock_id(ticket.ticket_id, cycle).encode(), orjson.dumps(line))
-        )
+        corrects = self._corrects.pop((cycle.rule.index, cycle.number), None) if self._corrects else None
+        key, line = self._lines.verdict(ticket.ticket_id, cycle, labels, as_of, corrects, is_withdrawn)
+        self._outputs.append(Output(VERDICTS, service.encode(), key, line))
 
     def _emit_moved(self, entry: Entry, cycle: Cycle, labels: Labels) -> None:
         """Takes a clock out of the service that its ticket has left."""
@@ -432,25 +511,33 @@ class TicketPartition:
         return self._has_changes
 
     def cut(self) -> Cut:
-        state: list[tuple[bytes, bytes | None]] = [(ticket_id.encode(), None) for ticket_id in self._gone]
+        state = list(self._written.items())
+        self._written.clear()
+        state += [(ticket_id.encode(), None) for ticket_id in self._gone]
         for ticket_id in self._dirty:
-            e = self.entries[ticket_id]
-            state.append(
-                (
-                    ticket_id.encode(),
-                    encode_ticket(
-                        Stored(
-                            e.ticket, e.progress, self.book.policy.version, e.held, e.ids, e.withdrawn, e.log_bytes()
-                        )
-                    ),
-                )
-            )
+            entry = self.entry(ticket_id)
+            if entry is not None:
+                state.append((ticket_id.encode(), self._encode(entry)))
         state.append((META_KEY, orjson.dumps([1, self.offset, self.time, self._backfill_at])))
         outputs, self._outputs = self._outputs, []
         self._dirty.clear()
         self._gone.clear()
         self._has_changes = False
+        if len(self._awake) > MAX_AWAKE:
+            self._send_to_sleep(len(self._awake) - MAX_AWAKE)
         return Cut(state, outputs)
+
+    def _encode(self, entry: Entry) -> bytes:
+        version = self.book.policy.version
+        return encode_ticket(Stored(entry.ticket, entry.progress, entry.wake_at, version, entry.held, entry.withdrawn))
+
+    def _send_to_sleep(self, number: int) -> None:
+        """Those that have been awake for longest."""
+        for ticket_id in list(islice(self._awake, number)):
+            del self._awake[ticket_id]
+            entry = self.entries[ticket_id]
+            if isinstance(entry, Entry):
+                self.entries[ticket_id] = Asleep(self._encode(entry), entry.log, entry.wake_at, entry.planned_at)
 
 
 def rejected_output(record: Record, error: EventError) -> Output:
@@ -470,10 +557,6 @@ def rejected_output(record: Record, error: EventError) -> Output:
 def _is_marker(record: Record) -> bool:
     """A begin or end of a backfill: it says something to the worker only."""
     return record.key is None and any(name == BACKFILL_HEADER for name, _ in record.headers)
-
-
-def _digest(event_id: str) -> int:
-    return int.from_bytes(blake2b(event_id.encode(), digest_size=7).digest())
 
 
 def _clock_key(cycle: Cycle) -> ClockKey:
@@ -496,3 +579,13 @@ def _signature(cycle: Cycle, labels: Labels) -> tuple[object, ...]:
         cycle.status(), cycle.started_at, cycle.due_at, cycle.stopped_at, cycle.breached_at, cycle.cancel_reason, cycle.selection,
         cycle.override, cycle.is_paused, cycle.used_us, cycle.since, cycle.paused_us, labels,
     )  # fmt: skip
+
+
+def _has_fired_since(ticket: Ticket, event: TicketEvent) -> bool:
+    """Was something declared whose instant the event could still have moved?"""
+    return any(
+        one.is_active and one.at >= event.occurred_at
+        for clock in ticket.clocks.values()
+        for cycle in clock.cycles[-1:]
+        for one in cycle.declared or ()
+    )

@@ -1,10 +1,16 @@
-"""The state of a ticket as bytes, and back: what a worker stores in its changelog.
+"""The state of a ticket and its log as bytes, and back: what a worker stores in its changelog.
 
-A stored value is `[version,progress,...]` on its first line; `progress` is the offset of the source record up to which it is
-folded in. The lines after it are the ticket's own events as they came, one a line. A value of a newer version is refused:
-an older worker must not guess.
+Two kinds of values, each under a key of its own:
+- the state of a ticket, key the ticket's id: `[version,progress,wake_at,policy version,...]`, in one line;
+- a logged event, key `log_key(offset)`: `[version,offset,digest of the event's id,ticket's id]` and, on the next line, the
+  event as it came. It is written once, however old the ticket grows.
+
+`progress` and `offset` are of the source record up to which a value is folded in. A value of a newer version is refused: an
+older worker must not guess. What a restore needs of a state stands in front (`head_of`), so that a ticket is decoded when an
+event or a deadline asks for it.
 """
 
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,27 +21,44 @@ from slastream.core.facts import Fact
 from slastream.core.rules import Rule, Rulebook, Selection
 from slastream.core.targets import BusinessDays, CalendarDays, EndOfBusinessDay, NextBusinessDay, OpenTime
 from slastream.core.tickets import Clock, Ticket
+from slastream.core.units import Instant
 from slastream.errors import SnapshotError
 
 VERSION = 1
+_LOG_MARK = b"\xff"
 _TARGETS: tuple[type[Any], ...] = (OpenTime, BusinessDays, CalendarDays, EndOfBusinessDay, NextBusinessDay)
+_VALUES = {kind: fields(kind)[0].name for kind in _TARGETS}
+"""The one field of each kind of target."""
 
 
 class Stored(NamedTuple):
     """A ticket with what is kept beside its clocks.
 
-    `policy_version`: of the policy that it was folded by; `held`: facts that wait for late events; `ids`: digests of the ids
-    of its events; `withdrawn`: the last revision and the facts of each cycle that a late event made undone; `log`: its
-    events, each ending with a line feed.
+    `wake_at`: when time asks for it next; `policy_version`: of the policy that it was folded by; `held`: facts that wait for
+    late events; `withdrawn`: the last revision and the facts of each cycle that a late event made undone.
     """
 
     ticket: Ticket
     progress: int
+    wake_at: Instant | None
     policy_version: str
     held: list[tuple[Fact, Labels]]
-    ids: set[int]
     withdrawn: dict[tuple[str, str, int], tuple[int, list[Declared]]]
-    log: bytes
+
+
+class Head(NamedTuple):
+    """What stands in front of a stored state."""
+
+    wake_at: Instant | None
+    policy_version: str
+
+
+class LogHead(NamedTuple):
+    """What stands in front of a logged event."""
+
+    offset: int
+    digest: int
+    ticket_id: str
 
 
 def progress_of(value: bytes) -> int:
@@ -46,6 +69,38 @@ def progress_of(value: bytes) -> int:
             f"the stored state has version {int(version)}, this program reads up to {VERSION}; start the newer program again"
         )
     return int(progress)
+
+
+def is_log_key(key: bytes) -> bool:
+    """Keys of logged events begin with a byte that no text in UTF-8 has."""
+    return key[:1] == _LOG_MARK
+
+
+def log_key(offset: int) -> bytes:
+    """The key of the event that came with the source record at `offset`."""
+    return b"%b%d" % (_LOG_MARK, offset)
+
+
+def encode_logged(head: LogHead, event: bytes) -> bytes:
+    """`event` has no line feed."""
+    return b"[%d,%d,%d,%b]\n%b" % (VERSION, head.offset, head.digest, orjson.dumps(head.ticket_id), event)
+
+
+def log_head_of(value: bytes) -> LogHead:
+    _, offset, digest, ticket_id = orjson.loads(value[: value.index(b"\n")])
+    return LogHead(offset, digest, ticket_id)
+
+
+def logged_event(value: bytes) -> bytes:
+    return value[value.index(b"\n") + 1 :]
+
+
+def head_of(value: bytes) -> Head:
+    """Raises SnapshotError for a version that is newer than this one."""
+    progress_of(value)
+    _, _, wake_at, rest = value[1:].split(b",", 3)
+    version = rest[: rest.index(b'"', 1) + 1]
+    return Head(None if wake_at == b"null" else Instant(int(wake_at)), orjson.loads(version))
 
 
 def encode_ticket(stored: Stored) -> bytes:
@@ -64,36 +119,34 @@ def encode_ticket(stored: Stored) -> bytes:
     state = [
         VERSION,
         stored.progress,
+        stored.wake_at,
         stored.policy_version,
         ticket.ticket_id,
         ticket.attributes,
         [ticket.opened_at, ticket.is_created, ticket.is_gone, ticket.last],
         clocks,
         [[*fact, *labels] for fact, labels in stored.held],
-        list(stored.ids),
         [[*key, revision, _declared_to_list(declared)] for key, (revision, declared) in stored.withdrawn.items()],
     ]
-    return orjson.dumps(state) + b"\n" + stored.log
+    return orjson.dumps(state)
 
 
 def decode_ticket(value: bytes, book: Rulebook) -> Stored:
     """Raises SnapshotError for bytes that are none of ours."""
     progress_of(value)
-    head, _, log = value.partition(b"\n")
     try:
-        state = orjson.loads(head)
         (
             _,
             progress,
+            wake_at,
             version,
             ticket_id,
             attributes,
             (opened_at, is_created, is_gone, last),
             clocks,
             held,
-            ids,
             withdrawn,
-        ) = state
+        ) = orjson.loads(value)
         ticket = Ticket(ticket_id, book)
         ticket.attributes = attributes
         ticket.opened_at, ticket.is_created, ticket.is_gone = opened_at, is_created, is_gone
@@ -108,20 +161,23 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
             ticket.clocks[rule.index] = clock
         ticket.matched = book.matching(attributes, opened_at) if opened_at is not None else frozenset()
         ticket.set_wake()
+        ticket.fired_at = max(
+            (one.at for clock in ticket.clocks.values() for cycle in clock.cycles for one in cycle.declared or ()),
+            default=None,
+        )
         waiting = [_held_from_list(one, book) for one in held if (one[0], one[1]) in book.by_name]
         for fact, _ in waiting:
             ticket.clocks[fact.rule_index].cycles[fact.cycle - 1].is_touched = True
         return Stored(
             ticket,
             progress,
+            wake_at,
             version,
             waiting,
-            set(ids),
             {
                 (agreement, promise, number): (revision, [Declared(*d) for d in declared])
                 for agreement, promise, number, revision, declared in withdrawn
             },
-            log,
         )
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise SnapshotError(f"the stored state of a ticket cannot be read: {error}") from error
@@ -182,8 +238,8 @@ def _cycle_from_list(rule: Rule, one: list[Any], book: Rulebook) -> Cycle:
 
 def _selection_to_list(selection: Selection) -> list[Any]:
     """By value, not by its place in the policy, which may be another one when it is read."""
-    (value,) = (getattr(selection.within, name) for name in selection.within.__slots__)
-    return [_TARGETS.index(type(selection.within)), value, selection.calendar.name]
+    kind = type(selection.within)
+    return [_TARGETS.index(kind), getattr(selection.within, _VALUES[kind]), selection.calendar.name]
 
 
 def _selection_from_list(one: list[Any], rule: Rule, book: Rulebook) -> Selection:

@@ -203,6 +203,10 @@ def the_state_is_that_of_a_worker_that_never_crashed(evidence: Evidence) -> Iter
             if value is not None:
                 fresh.restore(key, value)
         fresh.restored()
+        for processor in (fresh, taken_over, undisturbed.processor):
+            if isinstance(processor, TicketPartition):
+                for ticket_id in processor.entries:
+                    processor.entry(ticket_id)
         yield from differing(f"{name}-{number}", plain(fresh), plain(taken_over))
         for part in ("entries", "clocks", "time", "offset"):
             if hasattr(fresh, part):
@@ -212,7 +216,23 @@ def the_state_is_that_of_a_worker_that_never_crashed(evidence: Evidence) -> Iter
                 )
 
 
-UNSEEN = {"book", "rulebook", "_heap", "_planned", "_due", "calendar_periods", "_periods", "touched", "_step", "marks"}
+UNSEEN = {
+    "book",
+    "rulebook",
+    "_heap",
+    "_planned",
+    "_due",
+    "calendar_periods",
+    "_periods",
+    "touched",
+    "_step",
+    "marks",
+} | {
+    "planned_at",
+    "fired_at",
+    "_awake",
+    "_labels",
+}
 """Shared, or a plan that is made again from the rest."""
 SHARED = {"slastream.core.rules", "slastream.core.policies", "slastream.core.calendars", "slastream.core.targets"}
 """Of the policy, which both have."""

@@ -1,0 +1,132 @@
+"""The lines of verdicts and facts as bytes, written directly: a stream writes more of them than anything else.
+
+The same objects as `lines.verdict_line` and `lines.fact_line`, in 6 instead of 17 µs: what repeats (the names of a rule, the
+attributes of a ticket, instants) is escaped once and remembered. A test holds the two against each other.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+from orjson import dumps
+
+from slastream.core.clocks import Cycle, Labels
+from slastream.core.facts import RETRACTED, Fact
+from slastream.core.rules import Rulebook
+from slastream.core.units import Instant, format_instant
+
+MAX_REMEMBERED = 1 << 16
+Line = tuple[bytes, bytes]
+"""Key and value of a record."""
+
+
+class LineWriter:
+    """Writes the lines of one policy."""
+
+    def __init__(self, book: Rulebook) -> None:
+        self._rules: list[str] = []
+        self._names: list[str] = []
+        for rule in book.rules:
+            agreement, promise = _quote(rule.agreement.name), _quote(rule.promise.name)
+            self._rules.append(
+                f'"agreement":{agreement},"agreement_kind":{_quote(rule.agreement.kind)},'
+                f'"promise":{promise},"metric":{_quote(rule.promise.metric)}'
+            )
+            self._names.append(f"{agreement},{promise}")
+        self._version = f'"policy_version":{_quote(book.policy.version)}'
+        self._labels: dict[Labels, str] = {}
+        self._instants: dict[int, str] = {}
+
+    def verdict(
+        self,
+        ticket_id: str,
+        cycle: Cycle,
+        labels: Labels,
+        at: Instant,
+        corrects: Mapping[str, str | None] | None,
+        is_withdrawn: bool,
+    ) -> Line:
+        """The clock as it stands at `at`; the key names the clock's cycle."""
+        reading, index, number, instant = cycle.read(at), cycle.rule.index, cycle.number, self._instant
+        ticket, target, elapsed, override = _quote(ticket_id), reading.target_us, reading.elapsed_us, cycle.override
+        if override is None:
+            override_text = "null"
+        else:
+            override_text = (
+                f'{{"due_at":{instant(override.due_at)},"by":{_quote(override.by)},"reason":{_quote(override.reason)}}}'
+            )
+        rest = "" if corrects is None else f',"corrects":{dumps(corrects).decode()}'
+        if is_withdrawn:
+            rest += ',"is_withdrawn":true'
+        clock = f"[{ticket},{self._names[index]},{number}"
+        line = (
+            f'{{"kind":"verdict","ticket_id":{ticket},{self._rules[index]},"cycle":{number},"status":"{reading.status}",'
+            f'"started_at":{instant(cycle.started_at)},"due_at":{instant(reading.due_at)},'
+            f'"stopped_at":{instant(cycle.stopped_at)},"breached_at":{instant(cycle.breached_at)},'
+            f'"elapsed_seconds":{_seconds(elapsed)},"target_seconds":{"null" if target is None else _seconds(target)},'
+            f'"remaining_seconds":{"null" if target is None else _seconds(target - elapsed)},'
+            f'"paused_seconds":{_seconds(reading.paused_us)},"in_hours":{_TRUTH[reading.in_hours]},'
+            f'"due_if_resumed_now":{instant(reading.due_if_resumed_now)},'
+            f'"cancel_reason":{_quote(cycle.cancel_reason)},"override":{override_text},'
+            f'"is_at_risk":{_TRUTH[cycle.is_at_risk]},"as_of":{instant(at)},"revision":{cycle.revision},{self._version},'
+            f'"id":"{_digest(f"{clock},null,{cycle.revision}]")}",{self._attributes(labels)}{rest}}}'
+        )
+        return _digest(clock + "]").encode(), line.encode()
+
+    def fact(self, ticket_id: str, fact: Fact, labels: Labels, published_at: Instant) -> Line:
+        """A fact; its key is its id."""
+        ticket, index, threshold = _quote(ticket_id), fact.rule_index, _quote(fact.threshold)
+        clock = f"[{ticket},{self._names[index]},{fact.cycle}"
+        retracts = "null"
+        if fact.retracted is None:
+            name = _digest(f'{clock},"{fact.fact}",{threshold},{fact.occurrence}]')
+        else:
+            undone = _digest(f'{clock},"{fact.retracted}",{threshold},{fact.occurrence}]')
+            retracts = f'"{undone}"'
+            name = _digest(f'{clock},"{RETRACTED}",{retracts}]')
+        line = (
+            f'{{"kind":"fact","fact":"{fact.fact}","ticket_id":{ticket},{self._rules[index]},"cycle":{fact.cycle},'
+            f'"threshold":{threshold},"at":{self._instant(fact.at)},"published_at":{self._instant(published_at)},'
+            f'"caused_by":{_quote(fact.caused_by)},"retracts":{retracts},{self._version},"id":"{name}",'
+            f"{self._attributes(labels)}}}"
+        )
+        return name.encode(), line.encode()
+
+    def _attributes(self, labels: Labels) -> str:
+        text = self._labels.get(labels)
+        if text is None:
+            if len(self._labels) >= MAX_REMEMBERED:
+                self._labels.clear()
+            text = self._labels[labels] = dumps(labels._asdict()).decode()[1:-1]
+        return text
+
+    def _instant(self, at: int | None) -> str:
+        if at is None:
+            return "null"
+        text = self._instants.get(at)
+        if text is None:
+            if len(self._instants) >= MAX_REMEMBERED:
+                self._instants.clear()
+            text = self._instants[at] = f'"{format_instant(Instant(at))}"'
+        return text
+
+
+_TRUTH = ("false", "true")
+
+
+def _quote(text: str | None) -> str:
+    if text is None:
+        return "null"
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return dumps(text).decode()
+
+
+def _seconds(us: int) -> str:
+    """As `units.seconds`."""
+    whole, rest = divmod(us, 1_000_000)
+    return str(us / 1_000_000) if rest else str(whole)
+
+
+def _digest(text: str) -> str:
+    """As `facts.identity` of what the text lists."""
+    return sha256(text.encode()).hexdigest()[:32]
