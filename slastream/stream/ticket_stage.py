@@ -27,6 +27,7 @@ from slastream.wire.events import canonical, decode_event
 from slastream.wire.line_text import LineWriter
 from slastream.wire.lines import instant_text
 from slastream.wire.snapshots import (
+    Correction,
     LogHead,
     Stored,
     decode_ticket,
@@ -57,15 +58,30 @@ _NO_HOLDS: frozenset[tuple[int, int]] = frozenset()
 class Entry:
     """One ticket of the table, awake: with its clocks as objects."""
 
-    __slots__ = ("held", "ids", "is_unsettled", "log", "planned_at", "progress", "ticket", "wake_at", "withdrawn")
+    __slots__ = (
+        "born_at",
+        "corrects",
+        "held",
+        "ids",
+        "is_unsettled",
+        "log",
+        "planned_at",
+        "progress",
+        "ticket",
+        "wake_at",
+        "withdrawn",
+    )
 
-    def __init__(self, ticket: Ticket, log: list[bytes]) -> None:
+    def __init__(self, ticket: Ticket, log: list[bytes], born_at: int) -> None:
         self.ticket = ticket
+        self.born_at = born_at
+        """Offset of its first event: a ticket of that name that left the table before is another one."""
         self.log = log
         self.ids = {log_head_of(one).digest for one in log}
         self.progress = -1
         self.held: list[tuple[Fact, Labels]] = []
         self.withdrawn: dict[ClockKey, tuple[int, list[Declared]]] = {}
+        self.corrects: dict[ClockKey, Correction] = {}
         self.wake_at: Instant | None = None
         self.planned_at: Instant | None = None
         self.is_unsettled = False
@@ -105,11 +121,11 @@ class TicketPartition:
         self._awake: dict[str, None] = {}
         self._states: dict[str, tuple[bytes, Instant | None]] = {}
         self._logs: dict[str, list[bytes]] = {}
-        self._written: dict[bytes, bytes | None] = {}
+        self._written: dict[bytes, bytes] = {}
         self._dirty: dict[str, None] = {}
-        self._gone: dict[str, None] = {}
+        self._leaving: dict[bytes, None] = {}
+        self._removable: dict[bytes, None] = {}
         self._outputs: list[Output] = []
-        self._corrects: dict[tuple[int, int], dict[str, str | None]] = {}
         self._backfill_at: int | None = None
         self._has_changes = False
         self._broker_time = Instant(0)
@@ -142,6 +158,7 @@ class TicketPartition:
         self._states = {}
         self._heap = [(e.planned_at, ticket_id) for ticket_id, e in self.entries.items() if e.planned_at is not None]
         heapq.heapify(self._heap)
+        self._wake_due()
 
     def _judge_anew(self, entry: Entry) -> None:
         """After a change of the policy: an open ticket is folded again by the one that is in force."""
@@ -153,10 +170,12 @@ class TicketPartition:
 
     def _wake_up(self, ticket_id: str, asleep: Asleep) -> Entry:
         stored = decode_ticket(asleep.state, self.book)
-        heads = sorted((log_head_of(one).offset, one) for one in asleep.log)
-        log = [one for offset, one in heads if offset <= stored.progress]
-        entry = self.entries[ticket_id] = Entry(stored.ticket, log)
-        entry.progress, entry.held, entry.withdrawn = stored.progress, stored.held, stored.withdrawn
+        log = sorted((log_head_of(one).offset, one) for one in asleep.log)
+        self._leaving.update((log_key(offset), None) for offset, _ in log if offset < stored.born_at)
+        own = [one for offset, one in log if stored.born_at <= offset <= stored.progress]
+        entry = self.entries[ticket_id] = Entry(stored.ticket, own, stored.born_at)
+        entry.progress, entry.held = stored.progress, stored.held
+        entry.withdrawn, entry.corrects = stored.withdrawn, stored.corrects
         entry.wake_at, entry.planned_at = asleep.wake_at, asleep.planned_at
         entry.is_unsettled = bool(stored.held)
         self._awake[ticket_id] = None
@@ -195,6 +214,9 @@ class TicketPartition:
         except EventError as error:
             if not _is_marker(record):
                 self._reject(record, error)
+        self._wake_due()
+
+    def _wake_due(self) -> None:
         heap = self._heap
         while heap and heap[0][0] < self.time:
             ticket_id = heap[0][1]
@@ -219,14 +241,16 @@ class TicketPartition:
                 raise EventError(
                     "too_late", "occurred_at", "older than the retention, and its ticket has left the table"
                 )
-            entry = self.entries[event.ticket_id] = Entry(Ticket(event.ticket_id, self.book), [])
+            entry = self.entries[event.ticket_id] = Entry(Ticket(event.ticket_id, self.book), [], record.offset)
             self._awake[event.ticket_id] = None
         elif record.offset <= entry.progress:
             self.time = Instant(max(self.time, seen))
             return
         self.events[event.source or ""] += 1
         self.ages_us.append(self._broker_time - event.occurred_at)
-        self._gone.pop(event.ticket_id, None)
+        if self._leaving or self._removable:
+            for leaving in (self._leaving, self._removable):
+                leaving.pop(event.ticket_id.encode(), None)
         entry.progress = record.offset
         self._fold(entry, event)
         self.time = Instant(max(self.time, seen))
@@ -290,7 +314,7 @@ class TicketPartition:
                     cycle.revision = revision + 1
             else:
                 published = [d for d in was.declared or () if (*key, d.fact, d.threshold, d.at) not in held]
-                self._compare(was, old.labels_of(was), cycle, labels, cause)
+                self._compare(entry, was, old.labels_of(was), cycle, labels, cause)
             self._settle(new, cycle, published, fresh, labels, cause)
         for key, was in before.items():
             if key not in after:
@@ -298,14 +322,14 @@ class TicketPartition:
         entry.held = []
         entry.ticket = new
 
-    def _compare(self, was: Cycle, old: Labels, now: Cycle, new: Labels, cause: TicketEvent) -> None:
+    def _compare(self, entry: Entry, was: Cycle, old: Labels, now: Cycle, new: Labels, cause: TicketEvent) -> None:
         now.revision, now.published_in = was.revision, was.published_in
         now.is_touched = was.is_touched
         if _signature(was, old) != _signature(now, new):
             now.is_touched = True
             if was.published_in is not None:
                 self.corrections["verdict"] += 1
-                self._corrects[now.rule.index, now.number] = {
+                entry.corrects[_clock_key(now)] = {
                     "status": was.status(),
                     "due_at": instant_text(was.due_at),
                     "stopped_at": instant_text(was.stopped_at),
@@ -418,12 +442,13 @@ class TicketPartition:
         self._publish(entry)
 
     def _forget(self, ticket_id: str, entry: Entry) -> None:
-        """Its log goes before its state: a state without a log is forgotten again after a crash, a log alone never."""
-        self._written.update((log_key(log_head_of(one).offset), None) for one in entry.log)
+        """Its records are deleted one cut later, when the partition's own record says that it is gone: the events behind
+        that are not taken for its first ones after a crash. Its log goes before its state, which alone tells of it."""
+        self._leaving.update((log_key(log_head_of(one).offset), None) for one in entry.log)
+        self._leaving[ticket_id.encode()] = None
         del self.entries[ticket_id]
         self._awake.pop(ticket_id, None)
         self._dirty.pop(ticket_id, None)
-        self._gone[ticket_id] = None
 
     @property
     def wake_at(self) -> int | None:
@@ -493,7 +518,7 @@ class TicketPartition:
     ) -> None:
         ticket = entry.ticket
         as_of = Instant(max(self.time, ticket.last[0] if ticket.last is not None else self.time))
-        corrects = self._corrects.pop((cycle.rule.index, cycle.number), None) if self._corrects else None
+        corrects = entry.corrects.pop(_clock_key(cycle), None) if entry.corrects else None
         key, line = self._lines.verdict(ticket.ticket_id, cycle, labels, as_of, corrects, is_withdrawn)
         self._outputs.append(Output(VERDICTS, service.encode(), key, line))
 
@@ -511,9 +536,10 @@ class TicketPartition:
         return self._has_changes
 
     def cut(self) -> Cut:
-        state = list(self._written.items())
+        state: list[tuple[bytes, bytes | None]] = [(key, None) for key in self._removable]
+        self._removable, self._leaving = self._leaving, {}
+        state += self._written.items()
         self._written.clear()
-        state += [(ticket_id.encode(), None) for ticket_id in self._gone]
         for ticket_id in self._dirty:
             entry = self.entry(ticket_id)
             if entry is not None:
@@ -521,15 +547,25 @@ class TicketPartition:
         state.append((META_KEY, orjson.dumps([1, self.offset, self.time, self._backfill_at])))
         outputs, self._outputs = self._outputs, []
         self._dirty.clear()
-        self._gone.clear()
-        self._has_changes = False
+        self._has_changes = bool(self._removable)
         if len(self._awake) > MAX_AWAKE:
             self._send_to_sleep(len(self._awake) - MAX_AWAKE)
         return Cut(state, outputs)
 
     def _encode(self, entry: Entry) -> bytes:
         version = self.book.policy.version
-        return encode_ticket(Stored(entry.ticket, entry.progress, entry.wake_at, version, entry.held, entry.withdrawn))
+        return encode_ticket(
+            Stored(
+                entry.ticket,
+                entry.progress,
+                entry.wake_at,
+                version,
+                entry.born_at,
+                entry.held,
+                entry.withdrawn,
+                entry.corrects,
+            )
+        )
 
     def _send_to_sleep(self, number: int) -> None:
         """Those that have been awake for longest."""

@@ -27,6 +27,7 @@ from slastream.errors import SnapshotError
 VERSION = 1
 _LOG_MARK = b"\xff"
 _TARGETS: tuple[type[Any], ...] = (OpenTime, BusinessDays, CalendarDays, EndOfBusinessDay, NextBusinessDay)
+Correction = dict[str, str | None]
 _VALUES = {kind: fields(kind)[0].name for kind in _TARGETS}
 """The one field of each kind of target."""
 
@@ -34,16 +35,20 @@ _VALUES = {kind: fields(kind)[0].name for kind in _TARGETS}
 class Stored(NamedTuple):
     """A ticket with what is kept beside its clocks.
 
-    `wake_at`: when time asks for it next; `policy_version`: of the policy that it was folded by; `held`: facts that wait for
-    late events; `withdrawn`: the last revision and the facts of each cycle that a late event made undone.
+    `wake_at`: when time asks for it next; `policy_version`: of the policy that it was folded by; `born_at`: offset of the
+    source record of its first event; `held`: facts that wait for
+    late events; `withdrawn`: the last revision and the facts of each cycle that a late event made undone; `corrects`: what the
+    verdict of a cycle, which waits with a held fact, will say that it corrects.
     """
 
     ticket: Ticket
     progress: int
     wake_at: Instant | None
     policy_version: str
+    born_at: int
     held: list[tuple[Fact, Labels]]
     withdrawn: dict[tuple[str, str, int], tuple[int, list[Declared]]]
+    corrects: dict[tuple[str, str, int], Correction]
 
 
 class Head(NamedTuple):
@@ -121,12 +126,14 @@ def encode_ticket(stored: Stored) -> bytes:
         stored.progress,
         stored.wake_at,
         stored.policy_version,
+        stored.born_at,
         ticket.ticket_id,
         ticket.attributes,
         [ticket.opened_at, ticket.is_created, ticket.is_gone, ticket.last],
         clocks,
         [[*fact, *labels] for fact, labels in stored.held],
         [[*key, revision, _declared_to_list(declared)] for key, (revision, declared) in stored.withdrawn.items()],
+        [[*key, correction] for key, correction in stored.corrects.items()],
     ]
     return orjson.dumps(state)
 
@@ -140,12 +147,14 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
             progress,
             wake_at,
             version,
+            born_at,
             ticket_id,
             attributes,
             (opened_at, is_created, is_gone, last),
             clocks,
             held,
             withdrawn,
+            corrects,
         ) = orjson.loads(value)
         ticket = Ticket(ticket_id, book)
         ticket.attributes = attributes
@@ -173,11 +182,13 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
             progress,
             wake_at,
             version,
+            born_at,
             waiting,
             {
                 (agreement, promise, number): (revision, [Declared(*d) for d in declared])
                 for agreement, promise, number, revision, declared in withdrawn
             },
+            {(agreement, promise, number): correction for agreement, promise, number, correction in corrects},
         )
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise SnapshotError(f"the stored state of a ticket cannot be read: {error}") from error

@@ -239,7 +239,7 @@ def test_a_ticket_stored_and_restored_after_every_event_goes_on_as_if_nothing_wa
     book, events = case.book, case.events
 
     def restore(ticket: Ticket, _number: int) -> Ticket:
-        stored = decode_ticket(encode_ticket(Stored(ticket, 7, ticket.wake_at, "", [], {})), book)
+        stored = decode_ticket(encode_ticket(Stored(ticket, 7, ticket.wake_at, "", 0, [], {}, {})), book)
         stored.ticket.facts = ticket.facts
         return stored.ticket
 

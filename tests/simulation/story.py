@@ -97,7 +97,7 @@ def _draw_policy(random: Random, first: datetime, strategies: Any, is_exactly_on
                 agreement["objective"] = random.choice(OBJECTIVES)
         if random.random() < 0.5:
             policy["lateness"] = {"default": random.choice(["0s", "1m", "1h"]), "jira": random.choice(["30s", "6h"])}
-        if is_exactly_once and random.random() < 0.2:
+        if random.random() < 0.2:
             policy["retention"] = random.choice(["12h", "2d"])
         text = json.dumps(policy)
         try:

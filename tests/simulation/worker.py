@@ -177,13 +177,13 @@ class Owner:
 
     def _write(self, name: TopicPartition, messages: Sequence[tuple[bytes | None, bytes | None, Headers]]) -> None:
         transaction = self.broker.transaction(self.producer, self.epoch) if self.is_exactly_once else None
+        partition = self.broker[name]
+        if self.is_zombie and partition.foreign_from is None:
+            partition.foreign_from = partition.end
         for key, value, headers in messages:
             self.broker.append(name, key, value, headers, transaction)
 
     def _write_state(self, state: Sequence[tuple[bytes, bytes | None]]) -> None:
-        table = self.broker[self.table]
-        if self.is_zombie and table.foreign_from is None:
-            table.foreign_from = table.end
         self._write(self.table, [(key, value, ()) for key, value in state])
 
     def _offsets_in_transaction(self, offset: int) -> None:
