@@ -61,16 +61,25 @@ class Line(NamedTuple):
     is_strict: bool
 
 
-def burns_of(account: Account, rule: BurnRule, promise: ServicePromise, until: int) -> list[Burn]:
-    """Every stretch that started up to `until`, which is included."""
+def burns_of(
+    account: Account,
+    rule: BurnRule,
+    promise: ServicePromise,
+    until: int,
+    since: int | None = None,
+    started_at: int | None = None,
+) -> list[Burn]:
+    """Every stretch that started up to `until`, which is included.
+
+    With `since` those that go on or start from there on; `started_at` is when the one that was on there started.
+    """
     if not account.starts or promise.target == 1:
         return []
     now, long, short = (Cursor(account, shift) for shift in (0, rule.long_us, rule.short_us))
     limit = Fraction(rule.factor) * (1 - Fraction(promise.target))
     coverage = Fraction(promise.min_coverage)
     found: list[Burn] = []
-    started_at: int | None = None
-    at: int | None = account.next_bad(account.starts[0])
+    at = account.next_bad(account.starts[0]) if since is None else since
     while at is not None and at <= until:
         current, rate = now.read(at)
         windows = [_window(current, rate, *cursor.read(at)) for cursor in (long, short)]
@@ -136,7 +145,8 @@ def _first(choices: Sequence[Sequence[Line]], length: int) -> int | None:
 
 def first_offset(lines: Sequence[Line], length: int) -> int | None:
     """Where the time at which all lines hold begins, rounded up to a whole microsecond; None: they never do in `[0, length)`."""
-    low, high = Fraction(0), Fraction(length)
+    low: Fraction | int = 0
+    high: Fraction | int = length
     is_low_open, is_high_open = False, True
     for value, slope, is_strict in lines:
         if slope == 0:

@@ -1,6 +1,6 @@
 """One promise of one service: its windows, its budget, and what is to be declared of it (semantics 5.5 to 5.8)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -142,18 +142,26 @@ class Measure:
             max(lengths, default=0),
         )
 
-    def facts(self, until: Instant, since: int | None = None) -> list[ServiceFact]:
-        """Everything to declare by `until`, in order, but for calendar windows that ended by `since`."""
+    def facts(self, until: Instant, since: int | None = None, before: Sequence[ServiceFact] = ()) -> list[ServiceFact]:
+        """Everything to declare by `until`, in order.
+
+        With `since` only what the time from there on decides: of calendar windows that end after it, and of alerts and
+        rolling windows from there on, of which `before` are the facts until then, in order.
+        """
         found: list[ServiceFact] = []
         if self.promise.window in ROLLING:
-            found.extend(self._rolling_facts(until))
+            is_breached = next((one.fact == BREACHED for one in reversed(before) if one.threshold is None), False)
+            found.extend(self._rolling_facts(until, since, is_breached))
         else:
             for window in self.windows(until, since):
                 found.extend(self._window_facts(window, until))
         if self.promise.burn_alerts:
             for rule in rules_of(self.promise.window):
-                for burn in burns_of(self.alert_account, rule, self.promise, until):
-                    found.append(ServiceFact(BURN_STARTED, burn.started_at, rule.text))
+                last = next((one for one in reversed(before) if one.threshold == rule.text), None)
+                on_since = last.at if last is not None and last.fact == BURN_STARTED else None
+                for burn in burns_of(self.alert_account, rule, self.promise, until, since, on_since):
+                    if burn.started_at != on_since:
+                        found.append(ServiceFact(BURN_STARTED, burn.started_at, rule.text))
                     if burn.stopped_at is not None:
                         found.append(ServiceFact(BURN_STOPPED, burn.stopped_at, rule.text))
         return sorted(found, key=lambda one: (one.at, one.fact, one.threshold or ""))
@@ -245,12 +253,13 @@ class Measure:
 
     # ---- rolling windows -----------------------------------------------------------------------------------------
 
-    def _rolling_facts(self, until: Instant) -> Iterator[ServiceFact]:
+    def _rolling_facts(self, until: Instant, since: int | None, is_breached: bool) -> Iterator[ServiceFact]:
         """Looked at in steps from the epoch on; where nothing is bad in the window, on to the next that is."""
         length = ROLLING[self.promise.window]
         step, target, coverage = length // STEPS, Fraction(self.promise.target), Fraction(self.promise.min_coverage)
-        is_breached = False
-        bad_at = self.account.next_bad(self.account.starts[0]) if self.account.starts else None
+        bad_at = since
+        if since is None:
+            bad_at = self.account.next_bad(self.account.starts[0]) if self.account.starts else None
         while bad_at is not None and bad_at <= until:
             at = -(-bad_at // step) * step
             if at > until:

@@ -259,9 +259,15 @@ class MonitoringState:
         wake: list[int] = []
         for agreement, promise, measure in subject.measures:
             step = measure.next_step(time)
-            ahead = measure.facts(step, since)
+            from_there = since if since > BEFORE_ALL else None
+            before = sorted(
+                (_fact(key, said) for key, said in subject.facts.items()
+                 if said.is_active and key[:2] == (agreement.name, promise.name) and key[4] < since and said.window is None),
+                key=lambda fact: fact.at,
+            )  # fmt: skip
+            ahead = measure.facts(step, from_there, before)
             wake += [step, *(fact.at + 1 for fact in ahead if fact.at >= time)]
-            for fact in ahead if promise.min_outage == 0 else measure.facts(time, since):
+            for fact in ahead if promise.min_outage == 0 else measure.facts(time, from_there, before):
                 if fact.at < time:
                     key = (agreement.name, promise.name, fact.fact, fact.threshold, fact.at, fact.predicted_at)
                     fresh[key] = Said(1, True, fact.window)
@@ -281,14 +287,14 @@ class MonitoringState:
         return has_said
 
     def _say(self, name: str, subject: Subject, fresh: dict[FactKey, Said], since: int, time: Instant) -> bool:
-        """Facts that are new, and those that no longer hold; those of windows that ended before `since` stay."""
+        """Facts that are new, and those that no longer hold; what the time before `since` decided stays."""
         book = self.availability.book
         promised = {
             (agreement.name, promise.name): (agreement, promise) for agreement, promise in book.promises_of(name)
         }
         has_said = False
         for key, said in list(subject.facts.items()):
-            is_past = said.window is not None and said.window.end <= since
+            is_past = (key[4] < since) if said.window is None else (said.window.end <= since)
             if not said.is_active or is_past or key in fresh:
                 continue
             subject.facts[key] = said._replace(is_active=False)
