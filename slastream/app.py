@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from slastream.core.availability import Availability
 from slastream.core.engine import TicketReplay
 from slastream.core.events import Tick, TicketEvent
+from slastream.core.incidents import incidents_of
 from slastream.core.policies import Policy
 from slastream.core.units import Instant, format_instant, parse_instant
 from slastream.errors import EventError, PolicyError
 from slastream.ingest.files import open_lines
-from slastream.wire.availability_lines import availability_line, service_fact_line
+from slastream.wire.availability_lines import availability_line, incident_line, service_fact_line
 from slastream.wire.events import canonical, decode_event
 from slastream.wire.lines import Json, compliance_line, fact_line, verdict_line
 from slastream.wire.policy_file import load_policy
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from slastream.stream.runtime import Runtime
     from slastream.stream.stage import Stage
 
-SHOWN = ("verdicts", "facts", "compliance", "availability", "rejected", "all")
+SHOWN = ("verdicts", "facts", "compliance", "availability", "incidents", "rejected", "all")
 
 Lines = Callable[[], Iterator[tuple[str, int, bytes]]]
 """Reads the input from its beginning: (file, line number from 1, bytes)."""
@@ -104,7 +105,7 @@ def replay(policy: Policy, lines: Lines, until: Instant | None = None, show: str
     keeps_facts = show in ("facts", "all")
     engine = TicketReplay(policy, until, canonical, keeps_facts)
     services = Availability(policy, canonical)
-    keeps_services = show in ("availability", "facts", "all") and services.book.has_promises
+    keeps_services = show in ("availability", "facts", "incidents", "all") and services.book.has_promises
     rejected: list[Rejected] = []
     latest = None if until is None else until + policy.max_clock_skew
     for file, number, line in lines():
@@ -178,6 +179,9 @@ def _shown(engine: TicketReplay, services: Availability, show: str, rejected: li
     if show in ("availability", "all") and end is not None:
         for measured in services.readings(end):
             yield availability_line(measured)
+    if show in ("incidents", "all") and end is not None:
+        for incident in incidents_of(services, engine.tickets.values(), end):
+            yield incident_line(incident)
     if show in ("rejected", "all"):
         for bad in rejected:
             yield {"kind": "rejected", "line": bad.line, "reason": bad.reason, "path": bad.path}

@@ -70,7 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("files", metavar="FILE", nargs="+", help=".jsonl, also .gz and .xz; - is standard input")
     replay.add_argument("--until", metavar="T", help="the end of time; left out: the newest event")
     replay.add_argument(
-        "--show", default="verdicts", choices=("verdicts", "facts", "compliance", "availability", "rejected", "all")
+        "--show",
+        default="verdicts",
+        choices=("verdicts", "facts", "compliance", "availability", "incidents", "rejected", "all"),
     )
     replay.add_argument("--format", default="jsonl", choices=("jsonl", "csv", "table"))
     replay.add_argument("--out", metavar="FILE", help="write there instead of stdout")

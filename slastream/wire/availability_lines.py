@@ -5,7 +5,8 @@ from typing import Any
 
 from slastream.core.availability import Declared, Measured, ServiceBook
 from slastream.core.facts import DEADLINE, RETRACTED, identity
-from slastream.core.units import SECOND, Instant, format_instant
+from slastream.core.incidents import Incident
+from slastream.core.units import SECOND, Instant, format_instant, seconds
 from slastream.core.windows import Window
 from slastream.wire.lines import instant_text, number
 
@@ -108,6 +109,42 @@ def service_fact_id(declared: Declared, occurrence: int) -> str:
         fact.predicted_at,
         occurrence,
     )
+
+
+def incident_line(incident: Incident) -> Json:
+    """An incident with its tickets: each time in seconds from the first bad event on."""
+    started_at = incident.started_at
+
+    def after(at: Instant | None) -> int | float | None:
+        return None if at is None else seconds(at - started_at)
+
+    return {
+        "kind": "incident",
+        "service": incident.service,
+        "episode": incident.episode,
+        "started_at": format_instant(started_at),
+        "recovered_at": instant_text(incident.recovered_at),
+        "seconds_to_recovery": after(incident.recovered_at),
+        "tickets": [
+            {
+                "ticket_id": answer.ticket_id,
+                "seconds_to_ticket": after(answer.opened_at),
+                "seconds_to_response": after(answer.responded_at),
+                "seconds_to_resolution": after(answer.resolved_at),
+            }
+            for answer in incident.answers
+        ],
+        "cost": [
+            {
+                "agreement": cost.agreement.name,
+                "promise": cost.promise.name,
+                "window": window_object(cost.window),
+                "bad_seconds": fraction(cost.bad_us / SECOND),
+                "budget_share": fraction(cost.bad_us / cost.budget_us) if cost.budget_us else None,
+            }
+            for cost in incident.costs
+        ],
+    }
 
 
 def window_object(window: Window) -> Json:

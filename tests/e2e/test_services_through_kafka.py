@@ -111,12 +111,16 @@ def check(folder: Path, policy: Path, events: Path, count: int, until: str) -> N
         with Worker(broker, policy, folder / "one.log") as one, Worker(broker, policy, folder / "two.log") as two:
             wait_until(lambda: committed_records(broker, "sla.monitoring") > count // 3, 120, "a third is read")
             one.kill()
+            wanted = {key(line) for line in replayed(policy, events, until, "facts")}
+            wait_until(
+                lambda: {fact for fact in standing(facts(broker)) if fact[5] < until} >= {f for f in wanted if f[5] < until},
+                120, "every fact is there: the partitions of the killed worker are taken over, and time is past them", 1,
+            )  # fmt: skip
             wait_until_consumed(broker, two)
             two.terminate()
         found = facts(broker)
         ids = [line["id"] for line in found]
         assert len(ids) == len(set(ids)), "with transactions every fact is there once"
-        wanted = {key(line) for line in replayed(policy, events, until, "facts")}
         assert wanted
         assert {one for one in standing(found) if one[5] < until} == {one for one in wanted if one[5] < until}
         lines = [line for line in replayed(policy, events, until, "availability") if line["window"]["end"] <= until]
