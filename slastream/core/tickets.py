@@ -84,7 +84,7 @@ class Ticket:
         self.wake_at: Instant | None = None
         self.facts: list[tuple[Fact, Labels]] = []
         self.fired_at: Instant | None = None
-        """Nothing that was declared lies after this instant."""
+        """The latest instant at which time declared something: an event of then or before could still have moved it."""
         self._declared: list[Fact] = []
         self._labels: Labels | None = None
 
@@ -95,6 +95,9 @@ class Ticket:
         for clock in self.clocks.values():
             for cycle in clock.cycles[-1:]:
                 cycle.advance(time, self._declared, is_end)
+        for fact in self._declared:
+            if self.fired_at is None or fact.at > self.fired_at:
+                self.fired_at = fact.at
         self._collect()
         self.set_wake()
 
@@ -103,8 +106,6 @@ class Ticket:
         for fact in self._declared:
             cycle = self.clocks[fact.rule_index].cycles[fact.cycle - 1]
             self.facts.append((fact, self.labels_of(cycle)))
-            if self.fired_at is None or fact.at > self.fired_at:
-                self.fired_at = fact.at
         self._declared.clear()
 
     def set_wake(self) -> None:

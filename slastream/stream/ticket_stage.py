@@ -271,9 +271,7 @@ class TicketPartition:
         is_late = ticket.last is not None and (
             bool(entry.withdrawn)
             or (event.occurred_at <= ticket.last[0] and order_of(event) < ticket.last)
-            or (
-                ticket.fired_at is not None and ticket.fired_at >= event.occurred_at and _has_fired_since(ticket, event)
-            )
+            or (ticket.fired_at is not None and ticket.fired_at >= event.occurred_at)
         )
         if is_late:
             self._refold(entry, event)
@@ -615,13 +613,3 @@ def _signature(cycle: Cycle, labels: Labels) -> tuple[object, ...]:
         cycle.status(), cycle.started_at, cycle.due_at, cycle.stopped_at, cycle.breached_at, cycle.cancel_reason, cycle.selection,
         cycle.override, cycle.is_paused, cycle.used_us, cycle.since, cycle.paused_us, labels,
     )  # fmt: skip
-
-
-def _has_fired_since(ticket: Ticket, event: TicketEvent) -> bool:
-    """Was something declared whose instant the event could still have moved?"""
-    return any(
-        one.is_active and one.at >= event.occurred_at
-        for clock in ticket.clocks.values()
-        for cycle in clock.cycles[-1:]
-        for one in cycle.declared or ()
-    )

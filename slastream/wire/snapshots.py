@@ -129,7 +129,7 @@ def encode_ticket(stored: Stored) -> bytes:
         stored.born_at,
         ticket.ticket_id,
         ticket.attributes,
-        [ticket.opened_at, ticket.is_created, ticket.is_gone, ticket.last],
+        [ticket.opened_at, ticket.is_created, ticket.is_gone, ticket.last, ticket.fired_at],
         clocks,
         [[*fact, *labels] for fact, labels in stored.held],
         [[*key, revision, _declared_to_list(declared)] for key, (revision, declared) in stored.withdrawn.items()],
@@ -150,7 +150,7 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
             born_at,
             ticket_id,
             attributes,
-            (opened_at, is_created, is_gone, last),
+            (opened_at, is_created, is_gone, last, fired_at),
             clocks,
             held,
             withdrawn,
@@ -158,7 +158,7 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
         ) = orjson.loads(value)
         ticket = Ticket(ticket_id, book)
         ticket.attributes = attributes
-        ticket.opened_at, ticket.is_created, ticket.is_gone = opened_at, is_created, is_gone
+        ticket.opened_at, ticket.is_created, ticket.is_gone, ticket.fired_at = opened_at, is_created, is_gone, fired_at
         ticket.last = None if last is None else (last[0], last[1], last[2])
         for agreement, promise, selection, start_held, pause_held, cycles in clocks:
             rule = book.by_name.get((agreement, promise))
@@ -170,10 +170,6 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
             ticket.clocks[rule.index] = clock
         ticket.matched = book.matching(attributes, opened_at) if opened_at is not None else frozenset()
         ticket.set_wake()
-        ticket.fired_at = max(
-            (one.at for clock in ticket.clocks.values() for cycle in clock.cycles for one in cycle.declared or ()),
-            default=None,
-        )
         waiting = [_held_from_list(one, book) for one in held if (one[0], one[1]) in book.by_name]
         for fact, _ in waiting:
             ticket.clocks[fact.rule_index].cycles[fact.cycle - 1].is_touched = True

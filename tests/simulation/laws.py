@@ -220,7 +220,6 @@ UNSEEN = {
     "marks",
 } | {
     "planned_at",
-    "fired_at",
     "_awake",
     "_labels",
 }
