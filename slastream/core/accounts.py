@@ -8,7 +8,7 @@ integers: microseconds times the account's `whole`, or events. Each segment cost
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from slastream.core.calendars import Calendar
 from slastream.core.events import STATES
@@ -17,6 +17,7 @@ from slastream.core.states import Levels, is_down, shares
 from slastream.core.steps import BEGINNING, Steps, combined, steps_of
 from slastream.core.units import Instant
 
+A = TypeVar("A")
 CLASSES = ("good", "bad", "excluded", "unknown")
 DEFAULT_COUNT = {"up": "good", "degraded": "good", "down": "bad", "maintenance": "excluded", "unknown": "unknown"}
 
@@ -161,18 +162,28 @@ def _integrated(starts: Sequence[int], rates: Sequence[Sums], whole: int) -> Acc
 
 def account_of_events(counts: Iterable[tuple[int, int, int]], whole: int = 1) -> Account:
     """Of (instant, good, total), ascending: all of it is known. An event counts `whole` times."""
-    starts: list[int] = [BEGINNING]
-    sums: list[Sums] = [NOTHING]
-    bad = known = 0
+    return with_events(Account([BEGINNING], [NOTHING], [NOTHING], whole), counts)
+
+
+def with_events(account: Account, counts: Iterable[tuple[int, int, int]]) -> Account:
+    """The account and later events; the lists of the one that is given grow, what it said of the time before stays."""
+    starts, sums, rates = list_of(account.starts), list_of(account.sums), list_of(account.rates)
+    bad, known = sums[-1].bad, sums[-1].known
     for at, good, total in counts:
         bad += total - good
         known += total
         if at == starts[-1]:
             sums[-1] = Sums(bad, known, known, known)
         else:
-            starts.append(at)
             sums.append(Sums(bad, known, known, known))
-    return Account(starts, sums, [NOTHING] * len(starts), whole)
+            rates.append(NOTHING)
+            starts.append(at)
+    return account
+
+
+def list_of(values: Sequence[A]) -> list[A]:
+    assert isinstance(values, list)
+    return values
 
 
 def open_time(calendar: Calendar, effective_from: Instant | None, low: int, high: int) -> Steps[bool]:

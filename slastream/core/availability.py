@@ -7,14 +7,16 @@ touches and nothing else.
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from slastream.core.accounts import (
+    Account,
     account_of_events,
     account_of_time,
     open_time,
     outages_of,
+    with_events,
     without_short_outages,
 )
 from slastream.core.events import MaintenanceEvent, MonitoringEvent
@@ -127,6 +129,14 @@ class Declared(NamedTuple):
     fact: ServiceFact
 
 
+class _Counted(NamedTuple):
+    """The account of a promise of events, and of how much of its history."""
+
+    rewrites: int
+    used: int
+    account: Account
+
+
 class Availability:
     """All services of a log."""
 
@@ -135,6 +145,7 @@ class Availability:
         self.histories: dict[str, History] = {}
         self.states = ServiceStates(policy, self.histories)
         self._canonical = canonical
+        self._accounts: dict[tuple[str, str, str], _Counted] = {}
 
     def feed(self, event: MonitoringEvent | MaintenanceEvent) -> Change:
         """Takes an event in."""
@@ -181,10 +192,24 @@ class Availability:
                 return None
             return measure_of_time(state, agreement, promise, until)
         history = self.histories.get(name)
-        counts = [] if history is None else list(counts_of(history, agreement, promise))
+        account = None if history is None else self._account_of(history, agreement, promise, until)
+        return (
+            measure_of_events(account, agreement, promise) if account is not None and len(account.starts) > 1 else None
+        )
+
+    def _account_of(self, history: History, agreement: Agreement, promise: ServicePromise, until: Instant) -> Account:
+        """Of counted events; as they come in order, the one that is known grows by what is new."""
         if promise.slice_us is not None:
-            counts = list(slices_of(counts, promise.slice_us, promise.slice_target, until))
-        return measure_of_events(counts, agreement, promise) if counts else None
+            counts = counts_of(history, agreement, promise)
+            return account_of_events(slices_of(counts, promise.slice_us, promise.slice_target, until), WHOLE_OF_SLICES)
+        key = (history.name, agreement.name, promise.name)
+        known = self._accounts.get(key)
+        if known is None or known.rewrites != history.rewrites:
+            account = account_of_events(counts_of(history, agreement, promise))
+        else:
+            account = with_events(known.account, counts_of(history, agreement, promise, known.used))
+        self._accounts[key] = _Counted(history.rewrites, len(history.counts), account)
+        return account
 
 
 def measure_of_time(state: State, agreement: Agreement, promise: ServicePromise, until: Instant) -> Measure:
@@ -243,8 +268,7 @@ def slices_of(
             )
 
 
-def measure_of_events(counts: list[tuple[int, int, int]], agreement: Agreement, promise: ServicePromise) -> Measure:
-    account = account_of_events(counts, WHOLE_OF_SLICES if promise.slice_us is not None else 1)
+def measure_of_events(account: Account, agreement: Agreement, promise: ServicePromise) -> Measure:
     return Measure(
         agreement=agreement,
         promise=promise,
@@ -252,17 +276,22 @@ def measure_of_events(counts: list[tuple[int, int, int]], agreement: Agreement, 
         alert_account=account,
         outages=(),
         down=NO_EVENTS,
-        begins_at=counts[0][0] - 1,
+        begins_at=account.starts[1] - 1,
         opens_at=agreement.effective_from,
         is_of_events=True,
     )
 
 
-def counts_of(history: History, agreement: Agreement, promise: ServicePromise) -> Iterator[tuple[int, int, int]]:
-    """(instant, good, total) of what a promise counts: in its hours, from its beginning on, outside of maintenance."""
+def counts_of(
+    history: History, agreement: Agreement, promise: ServicePromise, first: int = 0
+) -> Iterator[tuple[int, int, int]]:
+    """(instant, good, total) of what a promise counts: in its hours, from its beginning on, outside of maintenance.
+
+    From the `first` of the counts of the history on.
+    """
     counts_maintenance = promise.count.get("maintenance", "excluded") in ("good", "bad")
     maintained: dict[str | None, list[Interval]] = {}
-    for count in history.counts:
+    for count in islice(history.counts, first, None):
         pair = _pair(count, promise)
         if pair is None:
             continue

@@ -59,12 +59,16 @@ NO_CHANGE = Change(False, None)
 
 
 class History:
-    """Everything heard of one service. The states of its components are kept as they grow."""
+    """Everything heard of one service. The states of its components are kept as they grow.
+
+    `rewrites` counts what happened to `counts` but growing at their end, and to maintenance.
+    """
 
     def __init__(self, name: str, canonical: Canonical) -> None:
         self.name = name
         self.reports: dict[str, list[Report]] = {}
         self.counts: list[Count] = []
+        self.rewrites = 0
         self.maintenance: dict[str, MaintenanceEvent] = {}
         self._canonical = canonical
         self._heard: dict[str, _Heard] = {}
@@ -86,6 +90,7 @@ class History:
         if new.report is not None and self._report(new.component, new.report):
             since.append(new.occurred_at)
         if new.counted is not None:
+            self.rewrites += bool(self.counts) and new.counted[:3] < self.counts[-1][:3]
             _insert(self.counts, new.counted)
             since.append(new.occurred_at)
         return Change(new.report is not None or new.counted is not None, min(since, default=None))
@@ -125,6 +130,7 @@ class History:
         if old is not None and self._revision(old) >= self._revision(event):
             return NO_CHANGE
         self.maintenance[event.maintenance_id] = event
+        self.rewrites += 1
         return Change(True, min(event.start, event.start if old is None else old.start))
 
     def _revision(self, event: MaintenanceEvent) -> tuple[int, int, bytes]:
@@ -141,6 +147,7 @@ class History:
                 del self.reports[heard.component]
         if heard.counted is not None:
             self.counts.remove(heard.counted)
+            self.rewrites += 1
 
     @property
     def first_news(self) -> Instant | None:

@@ -1,5 +1,6 @@
 """One promise of one service: its windows, its budget, and what is to be declared of it (semantics 5.5 to 5.8)."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -242,13 +243,13 @@ class Measure:
         """Of counted events the total is not known before the end: what is over the budget may get under it again."""
         found: list[ServiceFact] = []
         target, is_breached = Fraction(self.promise.target), False
-        for at in self.account.starts:
-            if window.start < at <= min(window.end, until):
-                sums = self.account.between(window.start, at)
-                is_below = sums.good < target * sums.known
-                if is_below != is_breached:
-                    is_breached = is_below
-                    found.append(ServiceFact(BREACHED if is_below else RECOVERED, at, window=window))
+        starts, before = self.account.starts, self.account.at(window.start)
+        for index in range(bisect_right(starts, window.start), bisect_right(starts, min(window.end, until))):
+            sums = self.account.sums[index].less(before)
+            is_below = sums.good < target * sums.known
+            if is_below != is_breached:
+                is_breached = is_below
+                found.append(ServiceFact(BREACHED if is_below else RECOVERED, starts[index], window=window))
         return found
 
     # ---- rolling windows -----------------------------------------------------------------------------------------
