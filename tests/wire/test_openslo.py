@@ -1,8 +1,14 @@
 """OpenSLO v1 documents in place of our own YAML."""
 
+import json
+import re
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from slastream.core.policies import Policy, ServicePromise
 from slastream.core.units import MILLISECOND, MINUTE
@@ -139,3 +145,57 @@ def test_documents_stand_beside_our_own() -> None:
         [("own.yaml", own), ("slo.yaml", slo(*PLAIN, "objectives: [{target: 0.9}]"))], lambda name: b""
     )
     assert [one.name for one in policy.agreements] == ["gold", "shop"]
+
+
+WHOLE: dict[str, Any] = {
+    "apiVersion": "openslo/v1", "kind": "SLO", "metadata": {"name": "checkout"},
+    "spec": {
+        "service": "shop", "timeWindow": [{"duration": "1M", "calendar": {"startTime": "2020-01-01 00:00:00", "timeZone": "UTC"}}],
+        "budgetingMethod": "Timeslices",
+        "indicator": {"metadata": {"name": "ok", "annotations": {"slastream/unit": "ms"}}, "spec": {"thresholdMetric": {}}},
+        "objectives": [{"op": "lte", "value": 300, "target": 0.99, "timeSliceTarget": 0.9, "timeSliceWindow": "1m"}],
+        "alertPolicies": [{"kind": "AlertPolicy", "spec": {"conditions": [
+            {"spec": {"condition": {"kind": "burnrate", "threshold": 14.4, "lookbackWindow": "1h"}}},
+        ]}}],
+    },
+}  # fmt: skip
+PIECES: tuple[Any, ...] = (
+    None, True, "", {}, [], [[]], [{}], {"": ""}, 0, -1, 10**30, "9e9999999", "nan", "\ud800", "x" * 2000, {"spec": {}}, "1Q", "²",
+)  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from places(one, (*path, key))
+
+
+def changed(value: Any, path: tuple[Any, ...], piece: Any) -> Any:
+    """The value with a piece at a place."""
+    if not path:
+        return piece
+    first, *rest = path
+    if isinstance(value, dict) and first in value:
+        return {key: changed(one, tuple(rest), piece) if key == first else one for key, one in value.items()}
+    if isinstance(value, list) and isinstance(first, int) and first < len(value):
+        return [changed(one, tuple(rest), piece) if n == first else one for n, one in enumerate(value)]
+    return value
+
+
+def test_the_document_that_is_mutated_loads() -> None:
+    found = promise(json.dumps(WHOLE))
+    assert (found.metric, found.window, found.burn_alerts, found.slice_us) == ("latency", "month", True, MINUTE)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(list(places(WHOLE))), st.sampled_from(PIECES)), min_size=1, max_size=3))
+def test_no_piece_at_a_wrong_place_makes_anything_but_problems(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
+    whole: Any = WHOLE
+    for path, piece in changes:
+        whole = changed(whole, path, piece)
+    try:
+        load(json.dumps(whole))
+    except PolicyFileError as error:
+        for one in str(error).splitlines():
+            assert re.match(r"slo\.yaml:[1-9]\d*: .+: .+", one), one
