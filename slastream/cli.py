@@ -266,11 +266,12 @@ def run_import(options: argparse.Namespace) -> int:
         if options.broker is not None:
             from slastream.stream.backfill import write_backfill
 
-            count = write_backfill(options.broker, events, progress)
+            backfilled = write_backfill(options.broker, events, progress)
+            count, found = backfilled.written, f"{backfilled.found} were there already, " if backfilled.found else ""
         else:
             with open_output(options.out) as out:
-                count = write_events(events, out, progress)
-    print(f"{count} events written, {len(refused)} refused", file=sys.stderr)
+                count, found = write_events(events, out, progress), ""
+    print(f"{count} events written, {found}{len(refused)} refused", file=sys.stderr)
     return NO if refused else DONE
 
 

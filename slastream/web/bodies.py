@@ -57,10 +57,11 @@ def events_in(body: bytes, content_type: str, limit: int) -> tuple[list[tuple[in
     for index, record in enumerate(_records(body, content_type)):
         if index >= limit:
             raise TooLargeError
+        original = record if isinstance(record, bytes) else None
         try:
-            events.append((index, decode_event(record if isinstance(record, bytes) else _written(record))))
+            original = _written(record) if original is None else original
+            events.append((index, decode_event(original)))
         except EventError as error:
-            original = record if isinstance(record, bytes) else None
             refused.append(Refusal(index, error.reason, error.path, str(error), original))
     return events, refused
 

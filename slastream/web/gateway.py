@@ -316,7 +316,10 @@ def _translated(intake: Intake, adapter: Adapter, content: bytes, headers: Mappi
             intake.options.source, intake.options.zone, intake.options.fields, intake.options.authors, places
         )
     events = [(n, decode_event(orjson.dumps(one))) for n, one in zip(found.records, found.events, strict=True)]
-    refused = [Refusal(one.record, one.reason, one.path, one.message, content) for one in found.refused]
+    refused = [  # the bytes once: a payload of thousands of bad records would else be kept thousands of times
+        Refusal(one.record, one.reason, one.path, one.message, None if number else content)
+        for number, one in enumerate(found.refused)
+    ]
     return Records(events, refused, found.ignored, found.lost)
 
 

@@ -142,7 +142,9 @@ def facts(broker: str) -> list[Json]:
 
 async def produce(broker: str, topic: str, records: list[tuple[bytes, bytes]]) -> None:
     """Write keys and values, and return when all are acknowledged."""
-    producer = AIOKafkaProducer(bootstrap_servers=broker, enable_idempotence=True, linger_ms=2)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=broker, enable_idempotence=True, linger_ms=2, max_request_size=4 * 1024 * 1024
+    )
     await producer.start()
     try:
         await asyncio.gather(*[await producer.send(topic, value, key=key) for key, value in records])

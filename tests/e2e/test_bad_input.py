@@ -144,3 +144,15 @@ def test_a_bad_line_among_good_ones_is_set_aside_and_the_good_ones_count(policy:
     assert len(rejected) == len(bad)
     assert all(line["origin"]["topic"] == "sla.tickets" for line in rejected)
     assert counted == {f"T-{each}" for each in range(GOOD)}
+
+
+def test_a_bad_line_of_the_longest_record_is_set_aside_whole(policy: Path, tmp_path: Path) -> None:
+    """In base64 it is larger than what aiokafka's clients send unless they are told."""
+    bad = b'{"ticket_id":"T-1","title":"' + b"x" * (2_000_000) + b'"}'
+    with broker_with_topics(tmp_path / "kafka") as broker, Worker(broker, policy, tmp_path / "worker.log") as worker:
+        asyncio.run(produce(broker, "sla.tickets", [(b"T-1", bad), good_event("T-2")]))
+        wait_until_consumed(broker, worker)
+        worker.terminate()
+        (rejected,) = [orjson.loads(record.value) for record in asyncio.run(read(broker, "sla.rejected"))]
+        assert {each["ticket_id"] for each in verdicts(broker).values()} == {"T-2"}
+    assert (rejected["reason"], base64.b64decode(rejected["original"])) == ("too_large", bad)

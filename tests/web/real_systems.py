@@ -1,10 +1,12 @@
-"""Prometheus, Alertmanager and Icinga 2 as their Debian packages install them, each in a folder of a test."""
+"""Prometheus, Alertmanager, Icinga 2 and Request Tracker as their Debian packages install them, each in a folder of a test."""
 
+import os
+import re
 import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from web.gateway_harness import wait_until
+from web.gateway_harness import REPOSITORY, wait_until
 
+PACKAGES = {"icinga2": "icinga2-bin", "rt-setup-database-5": "request-tracker5 rt5-db-sqlite"}
 ICINGA_USER, ICINGA_PASSWORD = "poll", "a-password-of-this-test"
 ICINGA = """\
 const NodeName = "localhost"
@@ -51,13 +54,26 @@ receivers:
         http_config: {{authorization: {{type: Bearer, credentials: {token}}}}}
 """
 
+REQUEST_TRACKER = """\
+Set($rtname, 'example');
+Set($Organization, 'example.com');
+Set($DatabaseType, 'SQLite');
+Set($DatabaseName, '{database}');
+Set($LogToSTDERR, 'error');
+Set($LogToSyslog, undef);
+Set($MailCommand, 'testfile');
+1;
+"""
+RequestTracker = Callable[[str], None]
+"""Does a line as `request_tracker.pl` has it: `ACTION USER [TEXT]`."""
+
 
 def program(*names: str) -> str:
     """The first that is installed; skips when none is."""
     for name in names:
         if (found := shutil.which(name)) is not None:
             return found
-    pytest.skip(f"needs {names[0]}: apt-get install {names[0].replace('icinga2', 'icinga2-bin')}")
+    pytest.skip(f"needs {names[0]}: apt-get install {PACKAGES.get(names[0], names[0])}")
 
 
 def free_port() -> int:
@@ -163,3 +179,51 @@ def icinga(folder: Path) -> Iterator[str]:
         [*command, *(f"-D{key}={folder / name}" for key, name in folders.items())], port, folder / "icinga.txt"
     ):
         yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def request_tracker(folder: Path, gateway: str, token: str) -> Iterator[RequestTracker]:
+    """A Request Tracker with the scrip of our page, which sends to the gateway; its first ticket is created by `create`."""
+    setup, perl, none = program("rt-setup-database-5"), program("perl"), folder / "none"
+    none.mkdir()
+    config, scrip = folder / "RT_SiteConfig.pm", folder / "scrip.pl"
+    config.write_text(REQUEST_TRACKER.format(database=folder / "rt.sqlite"))
+    page = (REPOSITORY / "docs/adapters/request-tracker.md").read_text(encoding="utf-8")
+    code = re.findall(r"```perl\n(.*?)```", page, re.DOTALL)[0]
+    scrip.write_text(code.replace("https://GATEWAY", f"http://{gateway}"), encoding="utf-8")
+    environment = {
+        **os.environ,
+        "RT_SITE_CONFIG": str(config),
+        "RT_SITE_CONFIG_DIR": str(none),
+        "SLASTREAM_TOKEN": token,
+    }
+    log = folder / "request-tracker.txt"
+    with log.open("wb") as file:
+        subprocess.run(
+            [setup, "--action", "init", "--skip-create"],
+            env=environment,
+            stdout=file,
+            stderr=file,
+            timeout=120,
+            check=True,
+        )
+        command = [perl, str(Path(__file__).with_name("request_tracker.pl")), str(scrip)]
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    sink, source = process.stdin, process.stdout
+
+    def answer() -> str:
+        return source.readline() or log.read_text()[-3000:]
+
+    def do(line: str) -> None:
+        sink.write(f"{line}\n")
+        sink.flush()
+        assert (said := answer()) == "1\n", said
+
+    with process:
+        assert (said := answer()) == "ready\n", said
+        yield do
+        sink.close()
