@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from slastream.core.events import MaintenanceEvent, MonitoringEvent, TicketEvent
 from slastream.errors import DeliveryError, EventError
+from slastream.stream.failure import quieten_clients
 from slastream.stream.ticket_stage import BACKFILL_HEADER
 from slastream.wire.events import decode_event
 
@@ -39,6 +40,7 @@ def write_backfill(broker: str, lines: Iterable[bytes], progress: Callable[[int]
     Reads each topic that it writes to, once: about 100 000 records a second, and 100 bytes of memory for each event of
     earlier backfills.
     """
+    quieten_clients()
     return asyncio.run(_write(broker, lines, progress))
 
 

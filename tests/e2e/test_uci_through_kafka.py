@@ -77,7 +77,7 @@ def undisturbed(log: Log, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     folder = tmp_path_factory.mktemp("undisturbed")
     with broker_with_topics(folder / "kafka") as broker:
         started = time.monotonic()
-        assert write_backfill(broker, log.events) == len(log.events)
+        assert write_backfill(broker, log.events).written == len(log.events)
         written = time.monotonic()
         with Worker(broker, log.policy, folder / "worker.log") as worker:
             wait_until_consumed(broker, worker)
