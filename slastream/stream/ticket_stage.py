@@ -228,9 +228,13 @@ class TicketPartition:
             raise EventError("future", path, f"{format_instant(at)} lies beyond the broker's clock and its skew")
 
     def _note_backfill(self, record: Record) -> None:
+        """An event keeps a backfill on and begins none: one that is forwarded to its partition comes behind the end."""
         for name, value in record.headers:
             if name == BACKFILL_HEADER:
-                self._backfill_at = None if value == b"end" else record.timestamp_us
+                if value == b"begin" or (value == b"event" and self._backfill_at is not None):
+                    self._backfill_at = record.timestamp_us
+                elif value == b"end":
+                    self._backfill_at = None
 
     def _take(self, event: TicketEvent, record: Record) -> None:
         policy = self.book.policy

@@ -27,6 +27,7 @@ from slastream.stream.lifecycle import Lifecycle, partitions_of_stages
 from slastream.stream.restore import _keep_highest
 from slastream.stream.runtime import OwnedPartition, Runtime, Source, State, TopicPartition
 from slastream.stream.stage import Cut, Output, Record, Stage
+from slastream.stream.ticket_stage import BACKFILL_HEADER, BACKFILL_SILENCE
 from slastream.stream.worker import WorkerSettings, check_stages
 
 
@@ -304,6 +305,23 @@ def test_an_unequal_assignment_ends_the_process() -> None:
     repository = Path(__file__).parents[2]
     ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, cwd=repository)
     assert ended.returncode == 72
+
+
+def test_an_event_of_a_backfill_behind_its_end_begins_no_other_silence(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nagreements: {a: {kind: sla, promises: {r: {metric: resolution, within: 1h}}}}\n")
+    tickets = make_stages(load_policy_path(policy))[0].make(0)
+    hour, event = 3_600_000_000, b'{"ticket_id":"%d","occurred_at":"1970-01-01T00:00:00Z","type":"created"}'
+
+    def apply(offset: int, phase: bytes, value: bytes | None = None) -> None:
+        tickets.apply(Record("sla.tickets", 0, offset, 2 * hour, None, value, ((BACKFILL_HEADER, phase),)))
+
+    apply(0, b"begin")
+    apply(1, b"event", event % 1)
+    assert tickets.wake_at == 2 * hour + BACKFILL_SILENCE
+    apply(2, b"end")
+    apply(3, b"event", event % 2)  # of another partition, forwarded
+    assert tickets.wake_at == hour
 
 
 @pytest.mark.parametrize("number", [0, 1])
