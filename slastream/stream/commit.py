@@ -17,11 +17,8 @@ from aiokafka.partitioner import murmur2
 
 from slastream.errors import DeliveryError
 from slastream.stream.failure import fail_stop
-from slastream.stream.runtime import OwnedPartition, TopicPartition
+from slastream.stream.runtime import Headers, Message, OwnedPartition, TopicPartition
 
-Headers = list[tuple[str, bytes]]
-Message = tuple[bytes | None, bytes | None, Headers]
-"""Key, value and headers."""
 NO_HEADERS: Headers = []
 PROGRESS_HEADER = "progress"
 """Of a deletion in a changelog: up to which offset the source was applied. A value has its progress in itself."""
@@ -46,6 +43,9 @@ class Writer(Protocol):
 
     async def start(self) -> None:
         """Be ready to write; fences every earlier owner when it can."""
+
+    def continue_at(self, offset: int) -> None:
+        """The table was restored up to this offset: what comes there next is written here."""
 
     async def write(self, table: TopicPartition, write: Write) -> None:
         """Return when all of it is durable; raise when it may not be."""
@@ -75,6 +75,9 @@ class TransactionalWriter:
             raise
         self._producer = producer
 
+    def continue_at(self, offset: int) -> None:
+        """Nothing to watch: nobody else can write."""
+
     async def write(self, table: TopicPartition, write: Write) -> None:
         """One transaction: 6 ms and 2 ms of CPU."""
         producer = self._producer
@@ -96,26 +99,47 @@ class TransactionalWriter:
             await self._producer.stop()
 
 
+class ForeignWriteError(Exception):
+    """Records stand in a table's partition between those that its owner has written."""
+
+
 class AcknowledgedWriter:
     """At least once: outputs acknowledged, then state acknowledged (its last record after all others).
 
-    The offset is committed by the consumer after that. The producer is shared: nothing is fenced.
+    The offset is committed by the consumer after that. The producer is shared: nothing is fenced. So the offsets of the
+    state are watched: where they do not follow each other, an owner that slept or was cut off writes too, and either of the
+    two ends. Its next life restores what came furthest. (A client that repeats a batch looks the same.)
     """
 
     def __init__(self, producer: Any) -> None:
         self._producer = producer
+        self._next_offset: int | None = None
 
     async def start(self) -> None:
         """Nothing to do: the producer is running."""
 
+    def continue_at(self, offset: int) -> None:
+        """Watch from here on."""
+        self._next_offset = offset
+
     async def write(self, table: TopicPartition, write: Write) -> None:
-        """Two or three round trips."""
+        """Two or three round trips. Raises ForeignWriteError."""
         outputs = []
         for partition, messages in write.outputs.items():
             outputs += await send_batches(self._producer, partition, messages)
         await asyncio.gather(*outputs)
         await asyncio.gather(*await send_batches(self._producer, table, write.state[:-1]))
-        await asyncio.gather(*await send_batches(self._producer, table, write.state[-1:]))
+        for last in await asyncio.gather(*await send_batches(self._producer, table, write.state[-1:])):
+            self._check(table, last.offset, len(write.state))
+
+    def _check(self, table: TopicPartition, last_offset: int, written: int) -> None:
+        if self._next_offset is not None and (others := last_offset + 1 - written - self._next_offset):
+            raise ForeignWriteError(
+                f"{table.topic}[{table.partition}] has records of another writer ({others} from offset {self._next_offset} on):"
+                " a worker that slept past its session or was cut off (or a batch that was repeated); the next life restores"
+                " what came furthest"
+            )
+        self._next_offset = last_offset + 1
 
     async def stop(self) -> None:
         """The producer belongs to the worker."""
@@ -251,6 +275,7 @@ class Committer:
         return (
             any(source.applied != source.durable for source in owned.sources.values())
             or bool(owned.forwards)
+            or bool(owned.overwritten)
             or (owned.processor is not None and owned.processor.has_changes())
         )
 
@@ -262,12 +287,14 @@ class Committer:
             assert owned.processor is not None
             cut = owned.processor.cut()
             forwards, owned.forwards = owned.forwards, []
+            overwritten, owned.overwritten = owned.overwritten, []
             applied = {part: each.applied for part, each in owned.sources.items() if each.applied != each.durable}
             progress = sum(each.applied for each in owned.sources.values())
             records, seconds = owned.unflushed_records, owned.unflushed_seconds
             # end of the cut
             await self._counts.learn({each[0] for each in (*cut.outputs, *forwards)})
-            write = Write(self._outputs(cut.outputs, forwards), state_messages(cut.state, progress), applied)
+            state = [*overwritten, *state_messages(cut.state, progress)]
+            write = Write(self._outputs(cut.outputs, forwards), state, applied)
             await self.writer.write(TopicPartition(owned.stage.table, owned.partition), write)
         except Exception as error:  # noqa: BLE001  # fail-stop
             fail_stop(f"{owned.name}: its changes could not be made durable", cause=error)

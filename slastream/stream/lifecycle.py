@@ -150,6 +150,7 @@ class Lifecycle:
             self.runtime.enter(owned, State.RESTORING)
             processor = owned.stage.make(owned.partition)
             await restore(owned, processor, self._client_options)
+            writer.continue_at(owned.restored_to)
             owned.processor = processor
         await self._counts.learn(owned.stage.sources)
         await self._deadlines.prepare(owned)

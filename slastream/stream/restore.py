@@ -6,13 +6,13 @@ slept past its session may have written after its successor (when producers are 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import aiokafka
 
 from slastream.stream.commit import PROGRESS_HEADER
-from slastream.stream.runtime import OwnedPartition
+from slastream.stream.runtime import Message, OwnedPartition
 from slastream.stream.stage import Processor
 
 STALL_SECONDS = 60.0
@@ -38,23 +38,23 @@ async def restore(owned: OwnedPartition, processor: Processor, client_options: M
     )
     try:
         await reader.start()
-        values = await _read(reader, owned, processor)
+        kept = await _read(reader, owned, processor)
     finally:
         await reader.stop()
-    for key, value in values.items():
+    for key, value in kept.values.items():
         processor.restore(key, value)
     processor.restored()
-    owned.restored_keys = len(values)
+    owned.overwritten = kept.overwritten()
+    owned.restored_keys = len(kept.values)
     owned.restore_seconds = time.monotonic() - started
 
 
-async def _read(reader: Any, owned: OwnedPartition, processor: Processor) -> dict[bytes, bytes]:
+async def _read(reader: Any, owned: OwnedPartition, processor: Processor) -> "_Kept":
     partition = aiokafka.TopicPartition(owned.stage.table, owned.partition)
     reader.assign([partition])
     end = (await reader.end_offsets([partition]))[partition]  # the last stable offset: the reader is read_committed
     await reader.seek_to_beginning(partition)
-    values: dict[bytes, bytes] = {}
-    progress: dict[bytes, int] = {}
+    kept = _Kept(processor)
     moved_at, position = time.monotonic(), -1
     while (here := await reader.position(partition)) < end:
         if here != position:
@@ -63,38 +63,57 @@ async def _read(reader: Any, owned: OwnedPartition, processor: Processor) -> dic
             raise RestoreError(f"{partition.topic}[{partition.partition}] stays at {here} of {end}")
         for records in (await reader.getmany(partition, timeout_ms=200, max_records=8192)).values():
             owned.restored_records += len(records)
-            _keep_highest(values, progress, records, processor)
-    return values
+            kept.take(records)
+    owned.restored_to = here
+    return kept
 
 
-def _keep_highest(values: dict[bytes, bytes], progress: dict[bytes, int], records: Any, processor: Processor) -> None:
-    """Of two records of a key the one with the higher progress stays; progress is asked for only when two meet.
+class _Kept:
+    """Of each key the record with the highest progress; progress is asked for only when two meet.
 
     A deletion has its progress in a header and counts like a value; without one it counts where it stands.
     """
-    for record in records:
-        key, value = record.key, record.value
-        if value is None:
-            deleted_at = _progress_of_deletion(record)
-            held = values.get(key)
-            if deleted_at is not None:
-                if held is not None and processor.progress(held) >= deleted_at:
-                    continue
-                progress[key] = deleted_at
+
+    def __init__(self, processor: Processor) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self._processor = processor
+        self._progress: dict[bytes, int] = {}
+        self._overwritten: dict[bytes, None] = {}
+
+    def take(self, records: Iterable[Any]) -> None:
+        """The next records of the changelog."""
+        values, progress = self.values, self._progress
+        for record in records:
+            key, value = record.key, record.value
+            if value is not None and key not in values and key not in progress:
+                values[key] = value
             else:
-                progress.pop(key, None)
-            values.pop(key, None)
-            continue
-        known = progress.get(key)
-        if known is None and (held := values.get(key)) is not None:
-            known = processor.progress(held)
-        if known is None:
-            values[key] = value
-            continue
-        offered = processor.progress(value)
-        progress[key] = max(known, offered)
-        if offered >= known:
-            values[key] = value
+                self._take_one(key, value, record)
+
+    def _take_one(self, key: bytes, value: bytes | None, record: Any) -> None:
+        known = self._progress.get(key)
+        if known is None and (held := self.values.get(key)) is not None:
+            known = self._processor.progress(held)
+        offered = _progress_of_deletion(record) if value is None else self._processor.progress(value)
+        if known is not None and offered is not None and offered < known:
+            self._overwritten[key] = None
+            return
+        self._overwritten.pop(key, None)
+        if offered is None:
+            self._progress.pop(key, None)
+        else:
+            self._progress[key] = offered
+        if value is None:
+            self.values.pop(key, None)
+        else:
+            self.values[key] = value
+
+    def overwritten(self) -> list[Message]:
+        """What an earlier owner has written over since: without being written again compaction would take it away."""
+        return [self._message(key, self.values.get(key)) for key in self._overwritten]
+
+    def _message(self, key: bytes, value: bytes | None) -> Message:
+        return key, value, [] if value is not None else [(PROGRESS_HEADER, b"%d" % self._progress[key])]
 
 
 def _progress_of_deletion(record: Any) -> int | None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Headers = list[tuple[str, bytes]]
+Message = tuple[bytes | None, bytes | None, Headers]
+"""Key, value and headers."""
+
 
 class State(enum.StrEnum):
     """The life of an owned partition. Source records are applied in RUNNING only."""
@@ -81,7 +85,10 @@ class OwnedPartition:
     applied_records: int = 0
     misplaced_records: int = 0
     forwards: list[tuple[str, bytes, bytes | None, tuple[tuple[str, bytes], ...]]] = field(default_factory=list)
+    overwritten: list[Message] = field(default_factory=list)
+    """What restoring found behind an older record of its key, and the first commit writes again."""
     restored_keys: int = 0
+    restored_to: int = 0
     restored_records: int = 0
     restore_seconds: float = 0.0
     committed_at: float = 0.0

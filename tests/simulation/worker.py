@@ -8,7 +8,7 @@ from random import Random
 
 from slastream.stream.commit import partition_of
 from slastream.stream.deadlines import is_tick_due, offsets_behind, tick_value
-from slastream.stream.restore import _keep_highest
+from slastream.stream.restore import _Kept
 from slastream.stream.runtime import OwnedPartition, Source, TopicPartition
 from slastream.stream.stage import Cut, Output, Processor, Record, Stage
 
@@ -70,7 +70,9 @@ class Owner:
         return self.broker[self.table].read(0, 1 << 30)[0]
 
     def keep(self, values: dict[bytes, bytes], records: Sequence[Appended], processor: Processor) -> None:
-        _keep_highest(values, {}, records, processor)
+        kept = _Kept(processor)
+        kept.take(records)
+        values.update(kept.values)
 
     # Reading
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from aiokafka.errors import KafkaError, KafkaTimeoutError, NotLeaderForPartitionError
 
 from slastream.app import load_policy_path, make_stages
 from slastream.errors import SnapshotError
@@ -24,7 +25,7 @@ from slastream.stream.commit import (
 from slastream.stream.deadlines import Deadlines, tick_value
 from slastream.stream.failure import RepeatedLines
 from slastream.stream.lifecycle import Lifecycle, partitions_of_stages
-from slastream.stream.restore import _keep_highest
+from slastream.stream.restore import _Kept
 from slastream.stream.runtime import OwnedPartition, Runtime, Source, State, TopicPartition
 from slastream.stream.stage import Cut, Output, Record, Stage
 from slastream.stream.ticket_stage import BACKFILL_HEADER, BACKFILL_SILENCE
@@ -60,6 +61,14 @@ class Notes:
         return True
 
 
+class Due(Notes):
+    """A core for which something has been due since 1970."""
+
+    @property
+    def wake_at(self) -> int | None:
+        return 0
+
+
 class Fetched(NamedTuple):
     topic: str
     offset: int
@@ -87,6 +96,7 @@ class Kept:
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
+    def continue_at(self, offset: int) -> None: ...
     async def write(self, table: TopicPartition, write: Write) -> None:
         self.writes.append(write)
 
@@ -230,8 +240,7 @@ def test_a_misplaced_record_is_forwarded_with_its_headers_and_not_applied() -> N
 
 
 def test_recovery_keeps_the_highest_progress_of_a_key_not_the_last_record() -> None:
-    values: dict[bytes, bytes] = {}
-    progress: dict[bytes, int] = {}
+    kept = _Kept(Notes())
     log = [
         (b"a", b"3"),
         (b"a", b"9"),
@@ -242,8 +251,9 @@ def test_recovery_keeps_the_highest_progress_of_a_key_not_the_last_record() -> N
         (b"c", None),
         (b"c", b"1"),
     ]
-    _keep_highest(values, progress, [Fetched("table", n, key, value) for n, (key, value) in enumerate(log)], Notes())
-    assert values == {b"a": b"9", b"c": b"1"}
+    kept.take([Fetched("table", n, key, value) for n, (key, value) in enumerate(log)])
+    assert kept.values == {b"a": b"9", b"c": b"1"}
+    assert kept.overwritten() == [(b"a", b"9", [])]
 
 
 def test_a_value_that_an_earlier_owner_wrote_after_a_deletion_does_not_undo_it() -> None:
@@ -257,9 +267,21 @@ def test_a_value_that_an_earlier_owner_wrote_after_a_deletion_does_not_undo_it()
         (b"kept", None, ((PROGRESS_HEADER, b"6"),)),  # a late deletion, of such an owner too
     ]
     records = [Fetched("table", n, key, value, headers=headers) for n, (key, value, headers) in enumerate(log)]
-    values: dict[bytes, bytes] = {}
-    _keep_highest(values, {}, records, Notes())
-    assert values == {b"back": b"8", b"kept": b"9"}
+    kept = _Kept(Notes())
+    kept.take(records)
+    assert kept.values == {b"back": b"8", b"kept": b"9"}
+    assert kept.overwritten() == [(b"gone", None, [(PROGRESS_HEADER, b"7")]), (b"kept", b"9", [])]
+
+
+def test_what_an_earlier_owner_wrote_over_is_written_again_before_anything_newer() -> None:
+    async def scenario() -> None:
+        lifecycle, owned, source, writer = await _running()
+        owned.overwritten = [(b"meta", b"1", [])]
+        await lifecycle.apply(Run(source, 1, 0, [Fetched("in", 0), Fetched("in", 1)]))
+        await lifecycle.drain()
+        assert [write.state for write in writer.writes] == [[(b"meta", b"1", []), (b"meta", b"2", [])]]
+
+    asyncio.run(scenario())
 
 
 def test_a_deletion_carries_the_progress_of_its_cut() -> None:
@@ -271,6 +293,34 @@ def test_a_deletion_carries_the_progress_of_its_cut() -> None:
 
 def test_a_tick_is_rfc_3339_with_microseconds() -> None:
     assert tick_value(1_700_000_000_000_250) == b'{"type":"tick","at":"2023-11-14T22:13:20.000250Z"}'
+
+
+@pytest.mark.parametrize("error", [KafkaTimeoutError, NotLeaderForPartitionError])
+def test_a_tick_that_a_broker_that_is_away_did_not_take_is_tried_again(error: type[KafkaError]) -> None:
+    async def scenario() -> None:
+        _, owned, source, _ = await _running()
+        owned.processor = Due()
+        source.continue_at(1, is_first=True)
+        tried: list[bytes] = []
+        is_written = asyncio.Event()
+
+        async def ends(_: Any) -> dict[TopicPartition, int]:
+            return {source.partition: 1}
+
+        async def send(partition: TopicPartition, value: bytes, key: bytes | None) -> int:
+            tried.append(value)
+            if len(tried) == 1:
+                raise error
+            is_written.set()
+            return 0
+
+        deadlines = Deadlines(ends, send)
+        deadlines.arm(owned)
+        await asyncio.wait_for(is_written.wait(), 10)
+        deadlines.disarm(owned)
+        assert len(tried) == 2
+
+    asyncio.run(scenario())
 
 
 def test_repeated_lines_of_one_template_pass_once_and_are_counted(caplog: pytest.LogCaptureFixture) -> None:
