@@ -12,14 +12,16 @@ from .scenarios import DELIVERIES, EVENTS, SCENARIOS, run_scenario
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fire", description=__doc__)
-    parser.add_argument("scenario", choices=(*SCENARIOS, "all"))
+    parser.add_argument(
+        "scenarios", nargs="+", choices=(*SCENARIOS, "all"), metavar="scenario", help=", ".join(SCENARIOS)
+    )
     parser.add_argument("--delivery", choices=(*DELIVERIES, "both"), default="both")
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--events", type=int, default=EVENTS, help="in each run")
     parser.add_argument("--seconds", type=float, help="over which they are fed; left out: 2500 a second")
     options = parser.parse_args()
-    names = list(SCENARIOS) if options.scenario == "all" else [options.scenario]
+    names = list(SCENARIOS) if "all" in options.scenarios else options.scenarios
     deliveries = DELIVERIES if options.delivery == "both" else (options.delivery,)
     folder = Path(tempfile.mkdtemp(prefix="fire-"))
     failed = 0
