@@ -324,24 +324,20 @@ def median(runs: Sequence[Measured], name: str) -> float:
 # ---- the programs ------------------------------------------------------------------------------------------------
 
 
-def ours(name: str, job: str, delivery: str = "exactly_once", limit: int | None = None) -> Subject:
+def ours(name: str, job: str, delivery: str = "exactly_once", settings: Mapping[str, float] = {}) -> Subject:
+    """A worker of ours; `settings` are `WorkerSettings`."""
+
     def prepare(bench: Bench, group: str) -> None:
         bench.create(f"{group}-table", config=TABLE)
 
     def command(bench: Bench, group: str) -> list[str]:
         options = ["--broker", bench.address, "--group", group, "--job", job, "--delivery", delivery]
-        return [
-            sys.executable,
-            "-m",
-            "benchmarks.jobs.lane",
-            *options,
-            "--table",
-            f"{group}-table",
-            "--policy",
-            str(bench.policy),
-        ]
+        options += ["--table", f"{group}-table", "--policy", str(bench.policy)]
+        for setting, value in settings.items():
+            options += ["--set", setting, str(value)]
+        return [sys.executable, "-m", "benchmarks.jobs.lane", *options]
 
-    return Subject(name, command, prepare=prepare, limit=limit)
+    return Subject(name, command, prepare=prepare)
 
 
 def raw_aiokafka(topic: str) -> Subject:

@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,11 @@ from benchmarks.run import Result, Run
 from slastream.stream.topics import create_topics
 
 PACE_SECONDS = 0.01
+FEED_SECONDS = 160
+"""A feed lasts so long; after a tenth of it as many tickets are resolved as are created."""
+WARM_SECONDS = 20
 CAPACITY_SHARE = 0.7
+EVENTS_PER_TICKET = 8
 
 
 class Feeder(threading.Thread):
@@ -52,12 +56,15 @@ class Feeder(threading.Thread):
 
 
 @contextmanager
-def fed_worker(run: Run, bench: Bench, rate: float, name: str = "both") -> Iterator[tuple[Process, Feeder]]:
+def fed_worker(
+    run: Run, bench: Bench, rate: float, settings: Mapping[str, float] = {}
+) -> Iterator[tuple[Process, Feeder]]:
     """A worker with both stages that has begun to apply what is fed at a rate (0: nothing is fed)."""
-    with Process(bench, harness.ours(name, "both"), bench.new_name(name)) as process:
+    with Process(bench, harness.ours("both", "both", settings=settings), bench.new_name("both")) as process:
         wait_for(process, "seeking -> running", 2 * harness.PARTITIONS)
-        endless = load.live(load.ticket_events(10_000_000, end=datetime.now(UTC), seed=run.seed))
-        feeder = Feeder(bench, endless, rate)
+        tickets = int(max(rate, 1) * FEED_SECONDS / EVENTS_PER_TICKET)
+        events = load.ticket_events(tickets, EVENTS_PER_TICKET, end=datetime.now(UTC), seed=run.seed)
+        feeder = Feeder(bench, load.live(events), rate)
         feeder.start()
         try:
             yield process, feeder
@@ -76,19 +83,23 @@ def wait_for(process: Process, text: str, times: int, limit_seconds: float = 600
 
 
 def idle(run: Run) -> Result:
-    """CPU of a worker (both stages, exactly once) at a steady 1,000 events/s, and at none."""
-    values: dict[str, float] = {}
-    for rate in (1_000, 0):
-        with new_bench(run) as bench, fed_worker(run, bench, rate) as (process, _):
-            time.sleep(run.size(5, 1))
-            shares = []
-            for _ in range(run.size(3, 1)):
+    """CPU of a worker (both stages, exactly once) at a steady 1,000 events/s, at none, and without the pace of commits."""
+    shares: dict[str, list[float]] = {}
+    cases: list[tuple[str, float, dict[str, float]]] = [
+        ("1,000 events/s", 1_000.0, {}),
+        ("1,000 events/s, commits not paced", 1_000.0, {"commits_per_second": 1e6}),
+        ("no events", 0.0, {}),
+    ]
+    for number in range(run.runs):
+        for name, rate, settings in cases if number % 2 == 0 else reversed(cases):
+            with new_bench(run) as bench, fed_worker(run, bench, rate, settings) as (process, _):
+                time.sleep(run.size(WARM_SECONDS, 1))
                 cpu, began = process.cpu_seconds(), time.monotonic()
-                time.sleep(run.size(10, 2))
-                shares.append((process.cpu_seconds() - cpu) / (time.monotonic() - began))
-            values[f"share of one core at {rate:,} events/s"] = statistics.median(shares)
-            run.say(f"{rate} events/s: {statistics.median(shares):.3f} of a core")
-    return {"values": values}
+                time.sleep(run.size(15, 2))
+                share = (process.cpu_seconds() - cpu) / (time.monotonic() - began)
+            shares.setdefault(name, []).append(share)
+            run.say(f"{name}: {share:.3f} of a core")
+    return {"values": {name: statistics.median(each) for name, each in shares.items()}, "single_runs": shares}
 
 
 def latency(run: Run) -> Result:
@@ -100,7 +111,7 @@ def latency(run: Run) -> Result:
     values: dict[str, Any] = {"capacity in this run, events/s": capacity}
     for name, rate in (("idle", 0.0), ("at 70 % load", CAPACITY_SHARE * capacity)):
         with new_bench(run) as bench, fed_worker(run, bench, rate) as (process, feeder):
-            time.sleep(run.size(5, 1))
+            time.sleep(run.size(WARM_SECONDS, 1))
             began = time.monotonic()
             before = feeder.sent
             delays = asyncio.run(_probe(bench, run.size(400, 20)))

@@ -20,10 +20,10 @@ TITLES = {
     "tickets": "Ticket job (stage 1): decode, policy, clocks, verdicts, facts, changelog, all durable",
     "uci": "Ticket job (stage 1) on the public UCI incident log",
     "services": "Service stage (stage 2): verdicts to compliance",
-    "idle": "CPU at 1,000 events/s, share of one core",
+    "idle": "CPU of a worker with both stages, exactly_once, as a share of one core",
     "restore": "Restore: records of a changelog per second",
     "latency": "Event produced to fact readable",
-    "deadlines": "1,000,000 open clocks",
+    "deadlines": "300,000 open tickets: memory, breaches on time, scrapes, a restart",
     "rebalance": "Rebalance pause",
     "growth": "How cost grows",
 }

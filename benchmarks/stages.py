@@ -12,7 +12,7 @@ import gc
 import pstats
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,15 @@ def main() -> int:
     parser.add_argument("--profile", choices=("tickets", "services"))
     options = parser.parse_args()
     gc.set_threshold(*GC_THRESHOLDS)
-    records = ticket_records(options.events)
+    records = ticket_records(options.events.read_bytes().splitlines())
     gc.freeze()
     stage_of = {stage.name: stage.make for stage in make_stages(load_policy_path(options.policy))}
     costs = defaultdict(list)
     for _ in range(options.rounds):
-        run = Run(stage_of["tickets"], options.chunk)
+        run = Stages(stage_of["tickets"], options.chunk)
         costs["tickets"].append(run.feed(records, options.profile == "tickets"))
         verdicts = verdict_records(run.outputs)
-        second = Run(stage_of["services"], options.chunk)
+        second = Stages(stage_of["services"], options.chunk)
         costs["services"].append(second.feed(verdicts, options.profile == "services"))
         if options.profile:
             break
@@ -61,16 +61,16 @@ def main() -> int:
     return 0
 
 
-class Run:
+class Stages:
     """One stage over all its records."""
 
-    def __init__(self, make: Callable[[int], Processor], chunk: int) -> None:
+    def __init__(self, make: Callable[[int], Processor], chunk: int = 2_000) -> None:
         self._processors = [make(number) for number in range(PARTITIONS)]
         self._chunk = chunk
         self.outputs: list[Any] = []
         self.state_bytes = self.output_bytes = 0
 
-    def feed(self, records: list[Record], is_profiled: bool) -> tuple[float, float]:
+    def feed(self, records: list[Record], is_profiled: bool = False) -> tuple[float, float]:
         """CPU µs of applying and of cutting."""
         by_partition = [[r for r in records if r.partition == number] for number in range(PARTITIONS)]
         profiler = cProfile.Profile() if is_profiled else None
@@ -95,11 +95,11 @@ class Run:
         return apply_us * 1e6, cut_us * 1e6
 
 
-def ticket_records(path: Path) -> list[Record]:
+def ticket_records(lines: Iterable[bytes]) -> list[Record]:
     """The records of `sla.tickets`, with the instant of each event as the broker's time of it."""
     offsets = [0] * PARTITIONS
     records = []
-    for line in path.read_bytes().splitlines():
+    for line in lines:
         event = orjson.loads(line)
         key = event["ticket_id"].encode()
         number = partition_of(key, PARTITIONS)

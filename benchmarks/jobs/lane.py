@@ -2,6 +2,8 @@
 
 import argparse
 import logging
+from dataclasses import replace
+from typing import Any
 
 import orjson
 
@@ -75,6 +77,7 @@ def main() -> None:
     parser.add_argument("--policy")
     parser.add_argument("--delivery", default="exactly_once")
     parser.add_argument("--instance")
+    parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("NAME", "NUMBER"), help="a setting")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if options.job == "counter":
@@ -89,6 +92,8 @@ def main() -> None:
         delivery=options.delivery,
         group_instance_id=options.instance,
     )
+    numbers: dict[str, Any] = {name: float(number) for name, number in options.set}
+    settings = replace(settings, **numbers)
     run_worker(settings, chosen)
 
 
