@@ -405,6 +405,7 @@ class Adapter:
     passes_events: whether a payload may hold events of the contract, of any kind
     is_utc:     whether its times without an offset are UTC, whatever zone the operator has
     lines:      whether a payload may also be NDJSON
+    keeps_places: whether a recovery may not say where its problem was, so that `Translation.places` must be kept
     """
 
     name: str
@@ -419,6 +420,7 @@ class Adapter:
     passes_events: bool = False
     is_utc: bool = False
     lines: bool = False
+    keeps_places: bool = False
 
     @property
     def kinds(self) -> Fields:

@@ -3,7 +3,7 @@
 occurred_at: `clock` and `ns` of the stream. The webhook's macros are local time without a zone: `timezone` in the options.
 event_id: `eventid` of the problem, and of the recovery its own; Zabbix counts them.
 episode: the problem's `eventid`. A recovery in the stream carries neither host nor tags: its service is that of its
-problem, from the same payload or from `places` of the options.
+problem, from the same payload or from `places` of the options, which the gateway keeps (`web/places.py`).
 
 **Source:** https://www.zabbix.com/documentation/current/en/manual/appendix/protocols/real_time_export
 """
@@ -126,6 +126,7 @@ ZABBIX = Adapter(
     split=split,
     read=read,
     lines=True,
+    keeps_places=True,
     fields={
         "service": (take("tag.service", "tag.Service", "host", "hosts.0.host"),),
         "component": (take("tag.component", "host", "hosts.0.host"),),

@@ -11,7 +11,7 @@ import time
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
@@ -24,19 +24,20 @@ from slastream.core.events import Event
 from slastream.core.units import SECOND, Instant
 from slastream.errors import EventError
 from slastream.ingest.adapters import Adapter, AdapterOptions
+from slastream.ingest.adapting import Place
 from slastream.stream.failure import RepeatedLines
 from slastream.web.bodies import Refusal, TooLargeError, events_in, unpacked
 from slastream.web.credentials import NATIVE_SIGNATURE, Bucket, Failures, bearing, why_none_signed
 from slastream.web.event_log import REJECTED, Entry, EventLog, UnavailableError, entry_of
 from slastream.web.gateway_file import NATIVE, Limits, Source
 from slastream.web.gateway_metrics import GatewayMetrics
+from slastream.web.places import Places
 from slastream.wire.events import decode_event
 
 log = logging.getLogger(__name__)
 
 EVENTS_PATH, HOOKS_PATH = "/v1/events", "/v1/hooks/"
 MAX_ORIGINAL_BYTES = 2 * 1024 * 1024
-MAX_PLACES = 10_000
 JSON = MappingProxyType({"Content-Type": "application/json"})
 
 
@@ -75,14 +76,18 @@ class Records:
     refused: list[Refusal]
     ignored: Mapping[str, int] = field(default_factory=dict)
     lost: int = 0
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 class Gateway:
     """Answers requests; `handle` is the handler of an aiohttp server."""
 
-    def __init__(self, intakes: Sequence[Intake], limits: Limits, event_log: EventLog, *, shows_metrics: bool) -> None:
+    def __init__(
+        self, intakes: Sequence[Intake], limits: Limits, event_log: EventLog, places: Places, *, shows_metrics: bool
+    ) -> None:
         self.metrics = GatewayMetrics(event_log)
         self._log = event_log
+        self._places = places
         self._limits = limits
         self._shows_metrics = shows_metrics
         self._strangers = _filtered(f"{__name__}.strangers", RepeatedLines())  # a stranger must not fill the disk
@@ -95,11 +100,17 @@ class Gateway:
         self._intakes = {each.source.name: each for each in intakes}
         for each in intakes:
             self._by_adapter[each.source.adapter].append(each.source)
+            each.options = replace(each.options, places=places.of(each.source.name))
+
+    @property
+    def why_unavailable(self) -> str | None:
+        """None while requests are taken."""
+        return self._log.why_unavailable or self._places.why_behind
 
     @property
     def is_ready(self) -> bool:
-        """Whether Kafka takes events."""
-        return self._log.why_unavailable is None
+        """Whether Kafka takes events, and recoveries find their problems."""
+        return self.why_unavailable is None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers a request, whatever comes."""
@@ -171,7 +182,7 @@ class Gateway:
         if route == "/metrics":
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
             return web.Response(body=encode(self.metrics.registry), headers={"Content-Type": content_type})
-        if route == "/readyz" and (why := self._log.why_unavailable) is not None:
+        if route == "/readyz" and (why := self.why_unavailable) is not None:
             return web.Response(status=503, text=f"not ready: {why}\n")
         return web.Response(text="alive\n" if route == "/healthz" else "ready\n")
 
@@ -201,7 +212,7 @@ class Gateway:
                 raise Refused(
                     404, "unknown_source", f"{adapter} has no source of that name; name one of the configuration"
                 )
-        if self._log.why_unavailable is not None:
+        if self.why_unavailable is not None:
             raise Refused(503, "unavailable", "Kafka does not answer; send it again", retry_after_seconds=2)
         found = bearing(sources, request.headers.get("Authorization", ""))
         if not found:
@@ -266,7 +277,7 @@ class Gateway:
         entries = [entry_of(event) for _, event in records.events]
         refusals = [_rejected(each, intake.source) for each in records.refused]
         try:
-            await self._log.append([*entries, *refusals])
+            await self._log.append([*entries, *refusals, *self._places.kept(name, records.places)])
         except UnavailableError as error:
             raise Refused(503, "unavailable", str(error), retry_after_seconds=error.retry_after_seconds) from None
         for entry in entries:
@@ -306,21 +317,14 @@ def _own_events(content: bytes, content_type: str, limit: int) -> Records:
 
 
 def _translated(intake: Intake, adapter: Adapter, content: bytes, headers: Mapping[str, str]) -> Records:
-    """What an adapter makes of a payload. Places of open problems are kept for a vendor whose recovery does not say them."""
+    """What an adapter makes of a payload."""
     found = adapter.events(content, headers, intake.options)
-    if found.places:
-        places = {**intake.options.places, **found.places}
-        for episode in list(places)[: max(0, len(places) - MAX_PLACES)]:
-            del places[episode]
-        intake.options = AdapterOptions(
-            intake.options.source, intake.options.zone, intake.options.fields, intake.options.authors, places
-        )
     events = [(n, decode_event(orjson.dumps(one))) for n, one in zip(found.records, found.events, strict=True)]
     refused = [  # the bytes once: a payload of thousands of bad records would else be kept thousands of times
         Refusal(one.record, one.reason, one.path, one.message, None if number else content)
         for number, one in enumerate(found.refused)
     ]
-    return Records(events, refused, found.ignored, found.lost)
+    return Records(events, refused, found.ignored, found.lost, found.places)
 
 
 def _answer(records: Records) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from slastream.ingest.adapters import ADAPTERS, AdapterOptions
 from slastream.web.event_log import EventLog
 from slastream.web.gateway import Gateway, Intake, serve
 from slastream.web.gateway_file import NATIVE, GatewayFile, Source, Tls, read_gateway_file
+from slastream.web.places import Places
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +63,15 @@ async def _run(settings: GatewaySettings, plan: _Plan) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limits = plan.file.limits
     event_log = EventLog(settings.broker, limits.answer_seconds)
-    gateway = Gateway(plan.intakes, limits, event_log, shows_metrics=plan.is_loopback)
+    places = Places(
+        settings.broker,
+        [one.source.name for one in plan.intakes if one.adapter is not None and one.adapter.keeps_places],
+    )
+    gateway = Gateway(plan.intakes, limits, event_log, places, shows_metrics=plan.is_loopback)
     metrics = await start_metrics_server(gateway.metrics, plan.metrics, gateway)
     writing = asyncio.create_task(event_log.run(), name="write to Kafka")
     writing.add_done_callback(lambda _: stop.set())
+    following = asyncio.create_task(places.run(), name="follow places of problems")
     try:
         await serve(gateway, plan.host, plan.port, plan.tls, limits, stop)
     except OSError as error:
@@ -74,9 +80,10 @@ async def _run(settings: GatewaySettings, plan: _Plan) -> None:
         ) from None
     finally:
         is_our_bug = writing.done()
-        writing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await writing
+        for task in (writing, following):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await metrics.close()
         assert not is_our_bug
     log.info("stopped")

@@ -169,6 +169,23 @@ def test_a_vendors_payload_becomes_events_of_its_source(broker: str, gateway: Ga
     assert (found["state"], found["source"]) == ("down", "prometheus")
 
 
+def test_a_payload_of_many_bad_records_is_kept_once(broker: str, gateway: GatewayProcess) -> None:
+    """Else a body of 2 MiB with ten thousand of them would be 27 GB of `sla.rejected`."""
+    service = uuid.uuid4().hex
+    body = orjson.dumps({"version": "4", "status": "firing", "receiver": service, "alerts": [7] * 30})
+    answer = gateway.post("/v1/hooks/alertmanager", body)
+    assert (answer.status, len(answer.json["rejected"])) == (400, 30)
+    originals = [one.json["original"] for one in written(broker) if one.topic == "sla.rejected"]
+    assert originals.count(base64.b64encode(body).decode()) == 1
+
+
+def test_a_bad_part_of_an_array_is_kept(broker: str, gateway: GatewayProcess) -> None:
+    bad = event(uuid.uuid4().hex, occurred_at="yesterday")
+    assert gateway.post("/v1/events?source=open", b"[" + event() + b"," + bad + b"]").status == 202
+    originals = [one.json["original"] for one in written(broker) if one.topic == "sla.rejected"]
+    assert base64.b64encode(bad).decode() in originals
+
+
 # ---- who may send
 
 
@@ -399,6 +416,40 @@ def test_what_was_answered_202_outlives_kill_9(broker: str, tmp_path: Path) -> N
                     gateway.process.kill()
     assert 50 < len(sent) < 400
     assert set(sent) <= set(tickets(broker))
+
+
+def test_a_recovery_finds_its_problem_after_kill_9_and_at_another_gateway(broker: str, tmp_path: Path) -> None:
+    """Zabbix streams no host with a recovery; what says where the problem was is in Kafka before the 202."""
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+    host, first, second = uuid.uuid4().hex, *(str(uuid.uuid4().int % 10**12) for _ in range(2))
+
+    def problem(number: str) -> bytes:
+        return orjson.dumps(
+            {"eventid": int(number), "value": 1, "clock": 1772445600, "ns": 5, "severity": 4, "hosts": [{"host": host}]}
+        )
+
+    def recovery(number: str) -> bytes:
+        return orjson.dumps(
+            {"eventid": int(number) + 1, "value": 0, "clock": 1772445660, "ns": 5, "p_eventid": int(number)}
+        )
+
+    with GatewayProcess(broker, folders[0]) as one, GatewayProcess(broker, folders[1]) as other:
+        one.wait_ready()
+        other.wait_ready()
+        assert other.post("/v1/hooks/zabbix", recovery(first)).status == 400, "there was no such problem"
+        assert one.post("/v1/hooks/zabbix", problem(first)).status == 202
+        assert one.post("/v1/hooks/zabbix", problem(second)).status == 202
+        wait_until(lambda: other.post("/v1/hooks/zabbix", recovery(first)).status == 202, 30, "the other knows it")
+        one.process.kill()
+    with GatewayProcess(broker, folders[2]) as restarted:
+        restarted.wait_ready()
+        assert restarted.post("/v1/hooks/zabbix", recovery(second)).status == 202
+    states = [
+        one.json["state"] for one in written(broker) if one.topic == "sla.monitoring" and one.key == host.encode()
+    ]
+    assert sorted(states) == ["down", "down", "up", "up"]
 
 
 def test_with_a_broker_killed_nothing_accepted_is_lost_and_the_others_are_told_to_come_again(tmp_path: Path) -> None:
