@@ -144,10 +144,7 @@ def _record(draw: random.Random, send_at: float, said: _Said, started: datetime,
     event = {**said.event, "occurred_at": _text(started, said.at)}
     key = event["ticket_id"].encode()
     stray = (partition_of(key) + 1) % PARTITIONS if draw.random() < 0.002 else None
-    # what comes after its backfill's end would begin another one: no header where that may be
-    return Fed(
-        send_at, key, orjson.dumps(event), stray, ((BACKFILL, b"event"),) if is_backfill and stray is None else ()
-    )
+    return Fed(send_at, key, orjson.dumps(event), stray, ((BACKFILL, b"event"),) if is_backfill else ())
 
 
 def _text(started: datetime, seconds: float) -> str:
