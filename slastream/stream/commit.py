@@ -106,13 +106,15 @@ class ForeignWriteError(Exception):
 class AcknowledgedWriter:
     """At least once: outputs acknowledged, then state acknowledged (its last record after all others).
 
-    The offset is committed by the consumer after that. The producer is shared: nothing is fenced. So the offsets of the
-    state are watched: where they do not follow each other, an owner that slept or was cut off writes too, and either of the
-    two ends. Its next life restores what came furthest. (A client that repeats a batch looks the same.)
+    The offset is committed by the consumer after that. The producer is shared: nothing is fenced. So `check_pulse` ends a
+    process that slept before it writes, and the offsets of the state are watched: where they do not follow each other, an
+    owner that was cut off writes too, and either of the two ends. Its next life restores what came furthest. (A client that
+    repeats a batch looks the same.)
     """
 
-    def __init__(self, producer: Any) -> None:
+    def __init__(self, producer: Any, check_pulse: Callable[[], None]) -> None:
         self._producer = producer
+        self._check_pulse = check_pulse
         self._next_offset: int | None = None
 
     async def start(self) -> None:
@@ -126,11 +128,15 @@ class AcknowledgedWriter:
         """Two or three round trips. Raises ForeignWriteError."""
         outputs = []
         for partition, messages in write.outputs.items():
-            outputs += await send_batches(self._producer, partition, messages)
+            outputs += await self._send(partition, messages)
         await asyncio.gather(*outputs)
-        await asyncio.gather(*await send_batches(self._producer, table, write.state[:-1]))
-        for last in await asyncio.gather(*await send_batches(self._producer, table, write.state[-1:])):
+        await asyncio.gather(*await self._send(table, write.state[:-1]))
+        for last in await asyncio.gather(*await self._send(table, write.state[-1:])):
             self._check(table, last.offset, len(write.state))
+
+    async def _send(self, partition: TopicPartition, messages: Sequence[Message]) -> list[Any]:
+        self._check_pulse()
+        return await send_batches(self._producer, partition, messages)
 
     def _check(self, table: TopicPartition, last_offset: int, written: int) -> None:
         if self._next_offset is not None and (others := last_offset + 1 - written - self._next_offset):

@@ -7,6 +7,7 @@ the process at once, and the supervisor starts the next one from what is durable
 import logging
 import os
 import sys
+import threading
 import time
 from typing import Final, NoReturn
 
@@ -27,6 +28,31 @@ def fail_stop(message: str, *, exit_status: int = EXIT_UNEXPECTED, cause: BaseEx
     logging.shutdown()
     sys.stderr.flush()
     os._exit(exit_status)
+
+
+class Pulse(threading.Thread):
+    """Ends a process that was stopped for so long that others have taken its partitions over (where nothing fences it).
+
+    A thread of its own: a long computation does not hold it up, as it does not hold up the heartbeats of the group.
+    """
+
+    def __init__(self, limit_seconds: float) -> None:
+        """Safe for a limit below the session's timeout less the interval of heartbeats."""
+        super().__init__(name="pulse", daemon=True)
+        self._limit_seconds = limit_seconds
+        self._felt_at = time.monotonic()
+
+    def check(self) -> None:
+        """To be called before anything is written: this process may have woken a moment ago."""
+        if (stopped := time.monotonic() - self._felt_at) > self._limit_seconds:
+            fail_stop(f"was stopped for {stopped:.1f} s: others may have its partitions, and it writes nothing more")
+
+    def run(self) -> None:
+        """Feel the pulse for ever."""
+        while True:
+            self.check()
+            self._felt_at = time.monotonic()
+            time.sleep(0.1)
 
 
 class RepeatedLines(logging.Filter):

@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 from slastream.errors import DeliveryError
 from slastream.stream.commit import AcknowledgedWriter, PartitionCounts, TransactionalWriter, Writer
 from slastream.stream.deadlines import Deadlines
-from slastream.stream.failure import fail_stop, quieten_clients
+from slastream.stream.failure import Pulse, fail_stop, quieten_clients
 from slastream.stream.lane import LaneSchema, LaneSettings, lane_agent, lane_transport
 from slastream.stream.lifecycle import Lifecycle
 from slastream.stream.runtime import Runtime, TopicPartition
@@ -216,6 +216,9 @@ class _Worker:
 
     def _lifecycle(self, producer: Any, probe: Any) -> Lifecycle:
         settings = self._settings
+        pulse = Pulse(settings.session_timeout_seconds - settings.effective_heartbeat_seconds)
+        if settings.delivery == "at_least_once":
+            pulse.start()
 
         async def ends(partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
             found = await probe.end_offsets([aiokafka.TopicPartition(*each) for each in partitions])
@@ -227,7 +230,7 @@ class _Worker:
 
         def new_writer(stage: Stage, partition: int) -> Writer:
             if settings.delivery == "at_least_once":
-                return AcknowledgedWriter(producer)
+                return AcknowledgedWriter(producer, pulse.check)
             transactional_id = f"{settings.app_id}-{stage.name}-{partition}"
             return TransactionalWriter(transactional_id, settings.app_id, settings.producer_options())
 

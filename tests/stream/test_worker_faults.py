@@ -141,11 +141,11 @@ def test_a_record_between_a_restore_and_the_first_commit_is_noticed() -> None:
 
     async def scenario(address: str) -> None:
         async with AIOKafkaProducer(bootstrap_servers=address, acks="all") as producer:
-            writer = AcknowledgedWriter(producer)
+            writer = AcknowledgedWriter(producer, lambda: None)
             writer.continue_at(0)
             await writer.write(table, write)
             await writer.write(table, write)
-            next_life = AcknowledgedWriter(producer)
+            next_life = AcknowledgedWriter(producer, lambda: None)
             next_life.continue_at(4)
             await producer.send_and_wait("table", b"0", b"a", 0)
             with pytest.raises(ForeignWriteError, match=r"records of another writer \(1 from offset 4 on\)"):
