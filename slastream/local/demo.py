@@ -25,12 +25,13 @@ from slastream.local import desk
 from slastream.local.up import (
     EXAMPLE_POLICY,
     HOST,
+    METRICS,
     Broker,
     StopRequest,
     Worker,
+    address_of,
     choose_broker,
     is_address_free,
-    metrics_address,
     say_on_stderr,
 )
 
@@ -310,7 +311,7 @@ async def _refuse_tickets_of_others(address: str) -> None:
 
 def _free_metrics_address() -> str:
     """Where metrics are expected; a demo beside a worker that has this port takes another."""
-    address = metrics_address()
+    address = address_of("SLASTREAM_METRICS", METRICS)
     if is_address_free(address):
         return address
     return next(f"{HOST}:{port}" for port in range(9109, 9200) if is_address_free(f"{HOST}:{port}"))

@@ -1,6 +1,6 @@
-"""Everything on one machine: a broker, its topics and a worker, in one process tree that ends as a whole.
+"""Everything on one machine: a broker, its topics, a worker and a gateway, in one process tree that ends as a whole.
 
-A worker that ends is started again, and so is a Kafka of our own. Ctrl-C and SIGTERM stop the worker first, then Kafka.
+What ends is started again. Ctrl-C and SIGTERM stop the gateway first, then the worker, then a Kafka of our own.
 """
 
 import asyncio
@@ -8,41 +8,34 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from slastream.errors import DeliveryError, PolicyError
-from slastream.local.kafka import KafkaBroker, missing_requirement, start_child
+from slastream.local.child import Child, Say
+from slastream.local.kafka import KafkaBroker, missing_requirement
 from slastream.local.memory_broker import NOTICE, MemoryBroker
 from slastream.stream.topics import create_topics, load_declarations
 
 HOST = "127.0.0.1"
 KAFKA_PORT = 19092
 METRICS = f"{HOST}:9108"
+GATEWAY_LISTEN, GATEWAY_METRICS = f"{HOST}:8080", f"{HOST}:9109"
 PARTITIONS = 4
 EXAMPLE_POLICY = Path(__file__).with_name("demo_policy.yaml")
 
-LONGEST_BACKOFF_SECONDS = 30.0
-STEADY_SECONDS = 60.0
-"""A worker that ran so long is started again at once."""
-WORKER_STOP_SECONDS = 40.0
-"""A worker gives itself 30 s to make durable what it has applied."""
 READY_LIMIT_SECONDS = 60.0
-EXIT_WRONG_INPUT = 2
 HTTP_NOT_FOUND = 404
 
 _TRANSITION = re.compile(r"(\S+): \S+ -> (\w+) after")
-
-Say = Callable[[str], None]
 
 
 def say_on_stderr(text: str) -> None:
@@ -152,12 +145,19 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def metrics_address() -> str:
-    """Where the worker is to serve its metrics: configured, or METRICS. Raises PolicyError when it is no address."""
-    address = os.environ.get("SLASTREAM_METRICS") or METRICS
+def address_of(variable: str, default: str) -> str:
+    """`HOST:PORT` of a variable that is set, else the default. Raises PolicyError when it is no address."""
+    address = os.environ.get(variable) or default
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise PolicyError(f"SLASTREAM_METRICS: {address!r} is no address; write HOST:PORT, such as {METRICS}")
+        raise PolicyError(f"{variable}: {address!r} is no address; write HOST:PORT, such as {default}")
+    return address
+
+
+def _free_address_of(variable: str, default: str) -> str:
+    address = address_of(variable, default)
+    if not is_address_free(address):
+        raise PolicyError(f"{address} is taken, nothing can be served there: name another with {variable}=HOST:PORT")
     return address
 
 
@@ -166,44 +166,17 @@ def is_address_free(address: str) -> bool:
     return is_free(host, int(port))
 
 
-class Worker:
-    """A worker as a child process that is started again when it ends."""
+class Worker(Child):
+    """A worker that is started again when it ends."""
 
     def __init__(self, policy: Path, broker: Broker, metrics: str, log_path: Path, say: Say) -> None:
-        self.log_path = log_path
         self.metrics = metrics
-        self._say = say
-        self._failures = 0
-        self._started_at = 0.0
-        self._start_at = 0.0
-        self._log_offset = 0
         instance = ["--instance", f"up-{socket.gethostname()}"] if broker.kind != "memory" else []
-        self._command = [
+        command = [
             sys.executable, "-m", "slastream.cli", "worker", "--policy", str(policy), "--broker", broker.address,
             "--metrics", metrics, "--delivery", broker.delivery, *instance,
         ]  # fmt: skip
-        self._process = self._start()
-
-    def supervise(self) -> None:
-        """Call this a few times a second. Raises PolicyError when the worker ends because of wrong input."""
-        if self._start_at:
-            if time.monotonic() >= self._start_at:
-                self._start_at = 0.0
-                self._process = self._start()
-            return
-        status = self._process.poll()
-        if status is None:
-            return
-        if status == EXIT_WRONG_INPUT:
-            raise PolicyError(self.log_end())
-        is_steady = time.monotonic() - self._started_at > STEADY_SECONDS
-        self._failures = 0 if is_steady else self._failures + 1
-        wait_seconds = 0.0 if is_steady else min(LONGEST_BACKOFF_SECONDS, 0.5 * 2**self._failures)
-        how = f"by signal {-status}" if status < 0 else f"with status {status}"
-        self._say(
-            f"the worker ended {how}, it starts again in {wait_seconds:.0f} s; {self.log_path} ends:\n{self.log_end()}"
-        )
-        self._start_at = time.monotonic() + wait_seconds
+        super().__init__("worker", command, log_path, say)
 
     def is_ready(self) -> bool:
         """Whether it owns its partitions and has restored them: by /readyz, and by its log where nothing is served."""
@@ -215,7 +188,7 @@ class Worker:
                 return False
         except OSError:
             pass
-        states = dict(_TRANSITION.findall(self._log().decode(errors="replace")))
+        states = dict(_TRANSITION.findall(self.log().decode(errors="replace")))
         return bool(states) and set(states.values()) == {"running"}
 
     def wait_until_ready(self, stop: StopRequest) -> None:
@@ -227,35 +200,14 @@ class Worker:
                 raise DeliveryError(f"the worker is not ready after {READY_LIMIT_SECONDS:.0f} s:\n{self.log_end()}")
             stop.event.wait(0.1)
 
-    def stop(self) -> None:
-        """SIGTERM, so that everything applied becomes durable; after WORKER_STOP_SECONDS the hard way."""
-        self._process.terminate()
-        try:
-            self._process.wait(WORKER_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._say(f"the worker did not stop within {WORKER_STOP_SECONDS:.0f} s: killed")
-            self._process.kill()
-            self._process.wait()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def log_end(self) -> str:
-        """The last lines of this run's log."""
-        return "\n".join(self._log().decode(errors="replace").strip().splitlines()[-5:])
-
-    def _log(self) -> bytes:
-        with self.log_path.open("rb") as log:
-            log.seek(self._log_offset)
-            return log.read()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        self._log_offset = self.log_path.stat().st_size if self.log_path.exists() else 0
-        self._started_at = time.monotonic()
-        return start_child(self._command, self.log_path)
+def gateway(broker: Broker, listen: str, metrics: str, log_path: Path, say: Say) -> Child:
+    """A gateway that is started again when it ends; it reads `SLASTREAM_GATEWAY_CONFIG`."""
+    command = [
+        sys.executable, "-m", "slastream.cli", "gateway", "--broker", broker.address, "--listen", listen,
+        "--metrics", metrics,
+    ]  # fmt: skip
+    return Child("gateway", command, log_path, say)
 
 
 def home_folder() -> Path:
@@ -266,28 +218,29 @@ def home_folder() -> Path:
 def run_up(policy_path: str | None, broker: str) -> int:
     """Run until Ctrl-C or SIGTERM. Raises PolicyError and DeliveryError."""
     policy, say = _policy(policy_path), say_on_stderr
-    home, metrics = home_folder(), metrics_address()
-    if not is_address_free(metrics):
-        raise PolicyError(
-            f"{metrics} is taken, no metrics can be served there: name another with SLASTREAM_METRICS=HOST:PORT"
-        )
+    home, metrics = home_folder(), _free_address_of("SLASTREAM_METRICS", METRICS)
+    listen = _free_address_of("SLASTREAM_GATEWAY_LISTEN", GATEWAY_LISTEN)
+    gateway_metrics = _free_address_of("SLASTREAM_GATEWAY_METRICS", GATEWAY_METRICS)
     home.mkdir(parents=True, exist_ok=True)
     stop = StopRequest()
     with (
         stop.caught(),
         choose_broker(broker, home / "kafka", _kafka_port(), allows_memory=False, say=say) as chosen,
         Worker(policy, chosen, metrics, home / "worker.log", say) as worker,
+        gateway(chosen, listen, gateway_metrics, home / "gateway.log", say) as receiver,
     ):
         worker.wait_until_ready(stop)
         stop.started()
         print(f"broker   {chosen.address}")
-        print(f"metrics  http://{metrics}/metrics")
+        print(f"gateway  {listen}: events at /v1/events, webhooks at /v1/hooks/ADAPTER")
+        print(f"metrics  http://{metrics}/metrics  http://{gateway_metrics}/metrics")
         print(f"policy   {policy}")
-        print(f"log      {worker.log_path}", flush=True)
+        print(f"logs     {worker.log_path}  {receiver.log_path}", flush=True)
         say("runs; Ctrl-C stops it and keeps the data")
         while not stop.event.wait(0.2):
             chosen.supervise(say)
             worker.supervise()
+            receiver.supervise()
         say("stops")
     return 0
 

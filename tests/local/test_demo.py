@@ -1,11 +1,13 @@
 """`slastream demo` and `slastream up` as a user starts them: whole process trees, and nothing that stays behind."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +27,10 @@ class Command:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SLASTREAM_")}
         if cache := os.environ.get("SLASTREAM_CACHE"):
             inherited["SLASTREAM_CACHE"] = cache
-        own = {"TMPDIR": str(self.temporary), "SLASTREAM_METRICS": f"127.0.0.1:{_free_port()}", "COLUMNS": "160"}
+        own = {"TMPDIR": str(self.temporary), "COLUMNS": "160"} | {
+            f"SLASTREAM_{name}": f"127.0.0.1:{_free_port()}"
+            for name in ("METRICS", "GATEWAY_LISTEN", "GATEWAY_METRICS")
+        }
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "slastream.cli", *arguments],
@@ -79,6 +84,15 @@ def _started(folder: Path, *arguments: str, **environment: str) -> Iterator[Comm
     finally:
         command.process.kill()
         command.process.wait()
+
+
+def _takes_events(gateway: str) -> bool:
+    try:
+        body = b'{"ticket_id":"T-1","occurred_at":"2026-03-02T10:00:00Z"}'
+        with urllib.request.urlopen(f"http://{gateway}/v1/events", body, timeout=10) as answer:
+            return bool(answer.status == 202)
+    except OSError:
+        return False
 
 
 def _free_port() -> int:
@@ -150,6 +164,12 @@ def test_up_starts_a_worker_again_and_keeps_the_data(tmp_path: Path) -> None:
         os.kill(worker, signal.SIGKILL)
         up.wait_for("the worker ended by signal 9, it starts again in 1 s")
         up.wait_until(lambda: bool(up.processes("slastream.cli\0worker") - {worker}), "the worker runs again")
+        (gateway,) = up.processes("slastream.cli\0gateway")
+        os.kill(gateway, signal.SIGKILL)
+        up.wait_for("the gateway ended by signal 9, it starts again in 1 s")
+        up.wait_until(lambda: bool(up.processes("slastream.cli\0gateway") - {gateway}), "the gateway runs again")
+        address = re.findall(r"gateway  ([\d.:]+): events", up.output)[0]
+        up.wait_until(lambda: _takes_events(address), "what is sent to the gateway is taken")
         assert up.end(signal.SIGTERM) == 0, up.output
         assert up.has_left_nothing()
     assert (home / "slastream" / "kafka" / "log" / "meta.properties").exists()

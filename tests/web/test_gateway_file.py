@@ -33,6 +33,12 @@ def test_sources_have_all_secrets_of_their_files_and_do_not_show_them() -> None:
     assert "0123456789abcdef" not in repr(found)
 
 
+def test_the_example_lets_nobody_in_without_a_token() -> None:
+    example = Path(__file__).parents[2] / "examples/gateway/gateway.yaml"
+    found = read_gateway_file(str(example), example.read_text(), SIGNED, lambda _: b"0123456789abcdef")
+    assert [(one.adapter, one.is_authenticated) for one in found.sources] == [("events", True), ("alertmanager", True)]
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
