@@ -1,5 +1,6 @@
 # The services of slastream in one image: `docker build -t slastream .`, then `docker run slastream worker …`.
 FROM python:3.11.13-slim-bookworm AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 # Every file is checked against its hash here; afterwards nothing comes from outside, and only what runs is installed.
 COPY requirements.lock ./
@@ -7,8 +8,8 @@ RUN pip wheel --no-cache-dir --require-hashes --requirement requirements.lock --
 COPY pyproject.toml README.md LICENSE ./
 COPY slastream slastream
 COPY topics topics
-RUN pip install --no-index --find-links /wheels hatchling \
- && pip wheel --no-deps --no-build-isolation --wheel-dir /package . \
+RUN pip install --no-index --find-links /wheels hatchling hatch-mypyc \
+ && HATCH_BUILD_HOOK_ENABLE_MYPYC=1 pip wheel --no-deps --no-build-isolation --wheel-dir /package . \
  && python -m venv /opt/slastream \
  && /opt/slastream/bin/pip install --no-index --find-links /wheels /package/*.whl
 
