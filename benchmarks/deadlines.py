@@ -53,6 +53,7 @@ def deadlines(run: Run) -> Result:
             empty, cpu = process.rss_bytes(), process.cpu_seconds()
             bench.load(TICKETS, _created("open", tickets, random.Random(run.seed), p1_share=0.0))
             asyncio.run(harness.until_committed(bench, process, "slastream", TICKETS, 1200))
+            values["memory of a worker without tickets, bytes"] = empty
             values["memory per open ticket, bytes"] = (process.rss_bytes() - empty) / tickets
             values["CPU of taking a new ticket, µs"] = (process.cpu_seconds() - cpu) * 1e6 / tickets
             values["changelog per ticket, bytes"] = bench.bytes_of("slastream-tickets-changelog") / tickets
@@ -62,6 +63,7 @@ def deadlines(run: Run) -> Result:
                 values |= _breaches(run, bench, process, rate, None)
                 values |= _breaches(run, bench, process, rate, address)
             asyncio.run(harness.until_committed(bench, process, "slastream", TICKETS, 300))
+            values["tickets at the restart"] = sum(bench.ends(TICKETS).values())
             values |= _restart(run, bench, process)
     return {"values": values, "notes": ["Delays are from the due instant until the fact can be read (read_committed)."]}
 

@@ -13,13 +13,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError
-from confluent_kafka import Consumer, Producer, TopicPartition
+from aiokafka.errors import KafkaError as AIOKafkaError
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from benchmarks.peers import java_command, peers_python
 from slastream.local.kafka import KafkaBroker
@@ -51,6 +51,8 @@ class Measured:
     warm_rate: float
     warm_cpu_us: float
     rss_mib: float
+    outputs: Mapping[str, int] = field(default_factory=dict)
+    """Records that it published, by topic, of the topics that were asked for."""
 
 
 @dataclass(slots=True)
@@ -133,6 +135,24 @@ class Bench:
         finally:
             consumer.close()
 
+    def count(self, topic: str, starts: Mapping[int, int]) -> int:
+        """Records of a topic from these offsets on, those of open transactions too."""
+        options = {"group.id": "bench-count", "enable.partition.eof": True, "isolation.level": "read_uncommitted"}
+        consumer = Consumer({"bootstrap.servers": self.address, "enable.auto.commit": False, **options})
+        try:
+            consumer.assign([TopicPartition(topic, number, start) for number, start in starts.items()])
+            found, ended = 0, 0
+            while ended < len(starts):
+                for message in consumer.consume(10_000, 1.0):
+                    error = message.error()
+                    if error is None:
+                        found += 1
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        ended += 1
+            return found
+        finally:
+            consumer.close()
+
     def bytes_of(self, topic: str) -> int:
         """What the topic takes on the broker's disk."""
         return sum(file.stat().st_size for file in self.broker.data_folder.glob(f"log/{topic}-*/*.log"))
@@ -149,6 +169,17 @@ def bench(policy: str | None = None, *, is_quick: bool = False, heap: str = "1g"
         if policy is not None:
             made.policy.write_text(policy, encoding="utf-8")
         yield made
+
+
+class Watched(Protocol):
+    """What runs and uses CPU: a process, or several."""
+
+    @property
+    def log(self) -> str: ...
+
+    def cpu_seconds(self) -> float: ...
+
+    def must_run(self) -> None: ...
 
 
 class Process:
@@ -206,9 +237,15 @@ class Process:
 
 
 def measure(
-    bench: Bench, subject: Subject, topic: str, ends: Mapping[int, int], limit_seconds: float = 240
+    bench: Bench,
+    subject: Subject,
+    topic: str,
+    ends: Mapping[int, int],
+    outputs: Sequence[str] = (),
+    limit_seconds: float = 240,
 ) -> Measured:
-    """Run a program from the beginning of a topic to these ends (or its limit) and kill it."""
+    """Run a program from the beginning of a topic to these ends (or its limit), kill it, and count what it published."""
+    starts = {each: bench.ends(each) for each in outputs}
     group = bench.new_name(subject.name.split()[0].lower())
     wanted = min(subject.limit or sum(ends.values()), sum(ends.values()))
     with Process(bench, subject, group) as process:
@@ -216,12 +253,13 @@ def measure(
         if subject.has_progress_file:
             samples = asyncio.run(_watch(process, wanted, _file_progress(process), limit_seconds))
         else:
-            samples = asyncio.run(_watch_group(bench, process, group, topic, ends, wanted, limit_seconds))
+            samples = asyncio.run(watch_group(bench, process, group, topic, ends, wanted, limit_seconds))
         rss = process.rss_bytes() / 2**20
-    return _measured([started, *samples] if bench.is_quick else samples, rss)
+    published = {each: bench.count(each, starts[each]) for each in outputs}
+    return replace(measured([started, *samples] if bench.is_quick else samples, rss), outputs=published)
 
 
-def _measured(samples: Sequence[Sample], rss_mib: float) -> Measured:
+def measured(samples: Sequence[Sample], rss_mib: float) -> Measured:
     first, last = samples[0], samples[-1]
     half = next(each for each in samples if each.events >= (first.events + last.events) // 2)
     if half is last:
@@ -241,7 +279,7 @@ def _between(first: Sample, last: Sample) -> tuple[float, float]:
 async def until_committed(bench: Bench, process: Process, group: str, topic: str, limit_seconds: float) -> None:
     """Return when a group has committed what is in a topic now."""
     ends = bench.ends(topic)
-    await _watch_group(bench, process, group, topic, ends, sum(ends.values()), limit_seconds)
+    await watch_group(bench, process, group, topic, ends, sum(ends.values()), limit_seconds)
 
 
 async def _are_usable(admin: Any, topics: Sequence[str]) -> bool:
@@ -250,8 +288,8 @@ async def _are_usable(admin: Any, topics: Sequence[str]) -> bool:
     return all(each["partitions"] and all(part["leader"] >= 0 for part in each["partitions"]) for each in found)
 
 
-async def _watch_group(
-    bench: Bench, process: Process, group: str, topic: str, ends: Mapping[int, int], wanted: int, limit_seconds: float
+async def watch_group(
+    bench: Bench, process: Watched, group: str, topic: str, ends: Mapping[int, int], wanted: int, limit_seconds: float
 ) -> list[Sample]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bench.address)
     await admin.start()
@@ -259,7 +297,7 @@ async def _watch_group(
     async def committed() -> int:
         try:
             offsets = await admin.list_consumer_group_offsets(group)
-        except KafkaError:
+        except AIOKafkaError:
             return 0
         return sum(
             min(max(each.offset, 0), ends[part.partition]) for part, each in offsets.items() if part.topic == topic
@@ -281,7 +319,7 @@ def _file_progress(process: Process) -> Callable[[], Any]:
     return read
 
 
-async def _watch(process: Process, wanted: int, done: Callable[[], Any], limit_seconds: float) -> list[Sample]:
+async def _watch(process: Watched, wanted: int, done: Callable[[], Any], limit_seconds: float) -> list[Sample]:
     """A sample whenever more is done; ends when less than a thousandth of what is wanted is missing."""
     samples: list[Sample] = []
     deadline = time.monotonic() + START_LIMIT_SECONDS + limit_seconds
@@ -298,7 +336,12 @@ async def _watch(process: Process, wanted: int, done: Callable[[], Any], limit_s
 
 
 def interleaved(
-    bench: Bench, subjects: Sequence[Subject], topic: str, runs: int, say: Callable[[str], None]
+    bench: Bench,
+    subjects: Sequence[Subject],
+    topic: str,
+    runs: int,
+    say: Callable[[str], None],
+    outputs: Sequence[str] = (),
 ) -> dict[str, list[Measured]]:
     """Each program once per round, the rounds one after the other, so that what the machine does meets all alike."""
     ends = bench.ends(topic)
@@ -306,7 +349,7 @@ def interleaved(
     for number in range(runs):
         for subject in subjects if number % 2 == 0 else reversed(subjects):
             try:
-                one = measure(bench, subject, topic, ends)
+                one = measure(bench, subject, topic, ends, outputs)
             except RuntimeError as error:
                 say(f"{subject.name}: FAILED: {error}")
                 continue

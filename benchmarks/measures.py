@@ -13,6 +13,7 @@ from benchmarks.jobs.core import EVENTS, FACTS, TICKETS
 from benchmarks.live import idle, latency
 from benchmarks.restoring import restore
 from benchmarks.run import Result, Run
+from benchmarks.scaling import workers
 from benchmarks.stages import PARTITIONS, Stages, ticket_records, verdict_records
 from slastream.app import make_stages
 from slastream.stream.topics import create_topics
@@ -53,12 +54,12 @@ def tickets(run: Run) -> Result:
                 harness.ours("slastream stage 1, at_least_once", "tickets", "at_least_once"),
                 harness.ours("slastream both stages, exactly_once", "both"),
                 harness.confluent_loop("tickets"),
-                harness.bytewax("tickets", 30_000),
-                harness.quix("tickets", 15_000),
+                harness.bytewax("tickets", count),
+                harness.quix("tickets", count),
                 harness.stock_faust("tickets", 3_000),
             ]
         )
-        return table(harness.interleaved(bench, subjects, TICKETS, run.runs, run.say))
+        return table(harness.interleaved(bench, subjects, TICKETS, run.runs, run.say, ("sla.verdicts", "sla.breaches")))
 
 
 def services(run: Run) -> Result:
@@ -112,7 +113,8 @@ def table(found: dict[str, list[Measured]]) -> Result:
     names = ("rate", "cpu_us", "warm_rate", "warm_cpu_us", "rss_mib")
     return {
         "rows": {
-            name: {each: median(runs, each) for each in names} | {"runs": len(runs)} for name, runs in found.items()
+            name: {each: median(runs, each) for each in names} | {"runs": len(runs), "outputs": dict(runs[-1].outputs)}
+            for name, runs in found.items()
         },
         "single_runs": {name: [asdict(each) for each in runs] for name, runs in found.items()},
     }
@@ -127,4 +129,5 @@ MEASURES: dict[str, Callable[[Run], Result]] = {
     "latency": latency,
     "deadlines": deadlines,
     "growth": growth,
+    "workers": workers,
 }

@@ -24,7 +24,7 @@ TITLES = {
     "restore": "Restore: records of a changelog per second",
     "latency": "Event produced to fact readable",
     "deadlines": "300,000 open tickets: memory, breaches on time, scrapes, a restart",
-    "rebalance": "Rebalance pause",
+    "workers": "Several workers against one",
     "growth": "How cost grows",
 }
 
@@ -90,6 +90,7 @@ def _subjects(rows: Json) -> str:
         [
             name, f"{row['rate']:,.0f}", f"{row['cpu_us']:.1f}", f"{row['warm_cpu_us']:.1f}", f"{base['rate'] / row['rate']:.2f}",
             f"{row['cpu_us'] / base['cpu_us']:.2f}", f"{row['rss_mib']:.0f}", str(row["runs"]),
+            *(f"{each:,}" for each in row.get("outputs", {}).values()),
         ]
         for name, row in rows.items()
     ]  # fmt: skip
@@ -102,6 +103,7 @@ def _subjects(rows: Json) -> str:
         "its CPU / our CPU",
         "RSS MiB",
         "runs",
+        *base.get("outputs", {}),
     ]
     return _table(head, lines) + f'\n"Our" is *{ours}*.\n'
 

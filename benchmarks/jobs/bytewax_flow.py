@@ -61,8 +61,8 @@ class TicketLogic(StatefulBatchLogic[Any, Any, Any]):  # type: ignore[misc]  # n
             at = int(message.timestamp[1])
             self._processor.apply(record(message.partition, message.offset, at, message.key, message.value))
         state, outputs = cut(self._processor)
-        for _, held in state:
-            self._held = held
+        if state:
+            self._held = b"".join(held for _, held in state)
         PASSED.add(len(values))
         return outputs, StatefulBatchLogic.RETAIN
 
