@@ -5,6 +5,7 @@ read first, and left out. So a run that was killed is taken up where it stopped,
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -16,7 +17,6 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from slastream.core.events import MaintenanceEvent, MonitoringEvent, TicketEvent
 from slastream.errors import DeliveryError, EventError
-from slastream.stream.failure import quieten_clients
 from slastream.stream.ticket_stage import BACKFILL_HEADER
 from slastream.wire.events import decode_event
 
@@ -40,7 +40,7 @@ def write_backfill(broker: str, lines: Iterable[bytes], progress: Callable[[int]
     Reads each topic that it writes to, once: about 100 000 records a second, and 100 bytes of memory for each event of
     earlier backfills.
     """
-    quieten_clients()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is told once, as DeliveryError
     return asyncio.run(_write(broker, lines, progress))
 
 
@@ -57,7 +57,7 @@ async def _write(broker: str, lines: Iterable[bytes], progress: Callable[[int], 
     except KafkaError as error:
         await producer.stop()
         raise DeliveryError(
-            f"{broker}: the broker does not answer ({error}); start it or name another with --broker"
+            f"{broker}: the broker does not answer ({type(error).__name__}); start it or name another with --broker"
         ) from None
     written, found, earlier, rest = 0, 0, dict[str, _Earlier](), iter(lines)
     try:

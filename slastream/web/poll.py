@@ -186,8 +186,10 @@ class Poller:
                 while len(body) <= MOST_ANSWER_BYTES and (more := await answer.content.read(MOST_ANSWER_BYTES)):
                     body += more
                 following = answer.links.get("next")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise SourceError(f"{name}: the source does not answer: {error!r}") from None
+        except TimeoutError:
+            raise SourceError(f"{name}: the source does not answer in time") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise SourceError(f"{name}: the source does not answer: {error}") from None
         if len(body) > MOST_ANSWER_BYTES:
             raise SourceError(f"{name}: an answer has more than {MOST_ANSWER_BYTES} bytes; ask for less at once")
         try:
