@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -381,6 +382,22 @@ def ours(name: str, job: str, delivery: str = "exactly_once", settings: Mapping[
         return [sys.executable, "-m", "benchmarks.jobs.lane", *options]
 
     return Subject(name, command, prepare=prepare)
+
+
+def compiled(subject: Subject, wheel: Path) -> Subject:
+    """The same program with the package of a wheel in place of the sources."""
+
+    def prepare(bench: Bench, group: str) -> None:
+        folder = bench.folder / "wheel"
+        if not folder.exists():
+            zipfile.ZipFile(wheel).extractall(folder)
+        assert subject.prepare is not None
+        subject.prepare(bench, group)
+
+    def command(bench: Bench, group: str) -> list[str]:
+        return ["env", f"PYTHONPATH={bench.folder / 'wheel'}:{REPOSITORY}", *subject.command(bench, group)]
+
+    return replace(subject, name=f"{subject.name}, compiled", command=command, prepare=prepare)
 
 
 def raw_aiokafka(topic: str) -> Subject:

@@ -11,6 +11,7 @@ from benchmarks.deadlines import deadlines
 from benchmarks.harness import Measured, median
 from benchmarks.jobs.core import EVENTS, FACTS, TICKETS
 from benchmarks.live import idle, latency
+from benchmarks.memory import memory
 from benchmarks.restoring import restore
 from benchmarks.run import Result, Run
 from benchmarks.scaling import workers
@@ -48,9 +49,14 @@ def tickets(run: Run) -> Result:
         bench.create(FACTS)
         count = bench.load(TICKETS, load.ticket_events(run.size(6_000, 1_500), end=datetime.now(UTC)))
         run.say(f"{count} events")
+        wheels = sorted((harness.REPOSITORY / "dist").glob("slastream-*.whl"))
         subjects = run.choose(
             [
                 harness.ours("slastream stage 1, exactly_once", "tickets"),
+                *(
+                    harness.compiled(harness.ours("slastream stage 1, exactly_once", "tickets"), each)
+                    for each in wheels
+                ),
                 harness.ours("slastream stage 1, at_least_once", "tickets", "at_least_once"),
                 harness.ours("slastream both stages, exactly_once", "both"),
                 harness.confluent_loop("tickets"),
@@ -129,5 +135,6 @@ MEASURES: dict[str, Callable[[Run], Result]] = {
     "latency": latency,
     "deadlines": deadlines,
     "growth": growth,
+    "memory": memory,
     "workers": workers,
 }

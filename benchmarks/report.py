@@ -26,6 +26,7 @@ TITLES = {
     "deadlines": "300,000 open tickets: memory, breaches on time, scrapes, a restart",
     "workers": "Several workers against one",
     "growth": "How cost grows",
+    "memory": "An open ticket of one event in the memory of stage 1",
 }
 
 

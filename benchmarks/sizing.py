@@ -42,7 +42,9 @@ class Model:
     commit_us: float
     idle_share: float
     worker_bytes: float
-    open_ticket_bytes: float
+    awake_ticket_bytes: float
+    asleep_ticket_bytes: float
+    awake_tickets: int
     changelog_event_bytes: float
     changelog_ticket_bytes: float
     restored_per_second: float
@@ -73,7 +75,7 @@ def fit(results: Json) -> Model:
     """The units, each from its own measure; the cost of a commit is what the idle measure leaves over."""
     growth = results["growth"]["tables"][1]
     usual = next(row for row in growth["rows"] if row[0] == 100)
-    idle, held = results["idle"]["values"], results["deadlines"]["values"]
+    idle, held, sizes = (results[name]["values"] for name in ("idle", "deadlines", "memory"))
     ticket_event_us = results["tickets"]["rows"][KEY]["cpu_us"]
     verdict_us = next(iter(results["services"]["rows"].values()))["cpu_us"]
     event_us = ticket_event_us + usual[3] * verdict_us
@@ -85,7 +87,9 @@ def fit(results: Json) -> Model:
         commit_us=max(over, 0.0) / COMMITS_PER_SECOND * 1e6,
         idle_share=idle["no events"],
         worker_bytes=held["memory of a worker without tickets, bytes"],
-        open_ticket_bytes=held["memory per open ticket, bytes"],
+        awake_ticket_bytes=sizes["awake, bytes a ticket"],
+        asleep_ticket_bytes=sizes["asleep, bytes a ticket"],
+        awake_tickets=sizes["awake at most, tickets of a partition"],
         changelog_event_bytes=usual[4],
         changelog_ticket_bytes=held["changelog per ticket, bytes"],
         restored_per_second=held["restart: records restored per second of CPU"],
@@ -97,11 +101,11 @@ def checks(model: Model, results: Json) -> list[tuple[str, float, float]]:
     idle, held = results["idle"]["values"], results["deadlines"]["values"]
     both = results["tickets"]["rows"]["slastream both stages, exactly_once"]["cpu_us"]
     unpaced = model.idle_share + (1_000 * model.event_us + UNPACED_COMMITS_PER_SECOND * model.commit_us) / 1e6
-    memory = (model.worker_bytes + held["tickets at the restart"] * model.open_ticket_bytes) / 2**20
+    memory = (_memory_bytes(model, held["open tickets"], 8) - model.worker_bytes) / held["open tickets"]
     return [
         ("both stages in one worker, a backlog: CPU µs an event", model.event_us, both),
         ("1,000 events/s, commits not paced: share of a core", unpaced, idle["1,000 events/s, commits not paced"]),
-        ("memory of a worker after a restart, MiB", memory, held["restart: memory afterwards, MiB"]),
+        ("300,000 open tickets in 8 partitions: bytes a ticket", memory, held["memory per open ticket, bytes"]),
     ]
 
 
@@ -121,7 +125,7 @@ def need(model: Model, events_per_second: float, open_tickets: float) -> Need:
         workers=workers,
         partitions=partitions,
         cores=events_per_second * model.event_us / 1e6 + workers * model.idle_share + commits * model.commit_us / 1e6,
-        worker_memory_mib=(model.worker_bytes + tickets * model.open_ticket_bytes) / 2**20,
+        worker_memory_mib=_memory_bytes(model, tickets, partitions / workers) / 2**20,
         commits_per_second=commits,
         markers_per_second=commits / STAGES * (touched + MARKERS_BESIDE_VERDICTS),
         commit_cycle_seconds=owned / min(COMMITS_PER_SECOND, owned / COMMIT_INTERVAL_SECONDS),
@@ -129,6 +133,12 @@ def need(model: Model, events_per_second: float, open_tickets: float) -> Need:
         changelog_gib=open_tickets * model.changelog_ticket_bytes / 2**30,
         worker_restore_seconds=tickets / model.restored_per_second,
     )
+
+
+def _memory_bytes(model: Model, tickets: float, partitions: float) -> float:
+    """Of a worker with so many open tickets in so many partitions."""
+    awake = min(tickets, model.awake_tickets * partitions)
+    return model.worker_bytes + awake * model.awake_ticket_bytes + (tickets - awake) * model.asleep_ticket_bytes
 
 
 def page(results: Json) -> str:
@@ -211,7 +221,8 @@ ticket, two promises, 100 services.
 | a worker without events, share of a core | {model.idle_share:.3f} | `idle` |
 | a commit at low rates, CPU µs | {model.commit_us:.0f} | `idle`: what 1,000 events/s cost above the lines before |
 | a worker without tickets, MiB | {base_mib:.0f} | `deadlines` |
-| an open ticket in memory, bytes | {model.open_ticket_bytes:,.0f} | `deadlines` |
+| an open ticket in memory, bytes; {model.awake_tickets:,} of a partition at most | {model.awake_ticket_bytes:,.0f} | `memory` |
+| each further one, asleep, bytes | {model.asleep_ticket_bytes:,.0f} | `memory` |
 | an open ticket in the changelog, bytes | {model.changelog_ticket_bytes:,.0f} | `deadlines` |
 | written to the changelog, bytes an event | {model.changelog_event_bytes:,.0f} | `growth` |
 | records restored in a second of CPU | {model.restored_per_second:,.0f} | `deadlines` |
