@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
 
 from slastream.core.calendars import Calendar
 from slastream.core.units import DAY, FAR, HOUR, MINUTE, SECOND, Duration, Instant, parse_duration
@@ -46,7 +45,6 @@ class NextBusinessDay:
 
 Target = OpenTime | BusinessDays | CalendarDays | EndOfBusinessDay | NextBusinessDay
 
-Measure = Literal["open", "real", "business"]
 
 _DAYS = re.compile(r"(\d{1,6})\s*(business_days?|calendar_days?)", re.ASCII)
 _PARTS_OF_DAYS = re.compile(r"[\d.]+\s*(business_days|calendar_days)", re.ASCII)
@@ -95,20 +93,6 @@ def format_target(target: Target) -> str:
         case NextBusinessDay(us):
             seconds = f":{us % MINUTE // SECOND:02}" if us % MINUTE else ""
             return f"next business_day {us // HOUR:02}:{us % HOUR // MINUTE:02}{seconds}"
-
-
-def measure(target: Target) -> Measure:
-    """How a pause moves the due instant: "open" and "business" by the open time paused, "real" by the real time.
-
-    Only "open" has an elapsed time to compare with the target (semantics 4.4).
-    """
-    match target:
-        case OpenTime():
-            return "open"
-        case CalendarDays():
-            return "real"
-        case BusinessDays() | EndOfBusinessDay() | NextBusinessDay():
-            return "business"
 
 
 def due(calendar: Calendar, start: Instant, target: Target) -> Instant:

@@ -35,6 +35,7 @@ class LineWriter:
         self._version = f'"policy_version":{_quote(book.policy.version)}'
         self._labels: dict[Labels, str] = {}
         self._instants: dict[int, str] = {}
+        self._keys: dict[str, bytes] = {}
 
     def verdict(
         self,
@@ -70,7 +71,7 @@ class LineWriter:
             f'"is_at_risk":{_TRUTH[cycle.is_at_risk]},"as_of":{instant(at)},"revision":{cycle.revision},{self._version},'
             f'"id":"{_digest(f"{clock},null,{cycle.revision}]")}",{self._attributes(labels)}{rest}}}'
         )
-        return _digest(clock + "]").encode(), line.encode()
+        return self._key(clock), line.encode()
 
     def fact(self, ticket_id: str, fact: Fact, labels: Labels, published_at: Instant) -> Line:
         """A fact; its key is its id."""
@@ -98,6 +99,14 @@ class LineWriter:
                 self._labels.clear()
             text = self._labels[labels] = dumps(labels._asdict()).decode()[1:-1]
         return text
+
+    def _key(self, clock: str) -> bytes:
+        key = self._keys.get(clock)
+        if key is None:
+            if len(self._keys) >= MAX_REMEMBERED:
+                self._keys.clear()
+            key = self._keys[clock] = _digest(clock + "]").encode()
+        return key
 
     def _instant(self, at: int | None) -> str:
         if at is None:

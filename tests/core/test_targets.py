@@ -15,7 +15,6 @@ from slastream.core.targets import (
     Target,
     due,
     format_target,
-    measure,
     parse_target,
 )
 from slastream.core.units import FAR, FIRST, HOUR, MINUTE, SECOND, Duration, format_instant, parse_instant
@@ -81,20 +80,6 @@ def test_what_is_no_target_is_refused_with_what_to_write(text: str, words: tuple
     with pytest.raises(ValueError, match=re.escape(words[0])) as refused:
         parse_target(text)
     assert all(word in str(refused.value) for word in words), str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        ("4h", "open"),
-        ("2 calendar_days", "real"),
-        ("2 business_days", "business"),
-        ("end of business_day", "business"),
-        ("next business_day 16:00", "business"),
-    ],
-)
-def test_a_pause_moves_a_target_by_its_own_measure(target: str, expected: str) -> None:
-    assert measure(parse_target(target)) == expected
 
 
 @pytest.mark.parametrize(
