@@ -106,7 +106,7 @@ def latency(run: Run) -> Result:
     """From an event being produced to its verdict being readable (read_committed), alone and at 70 % of the capacity."""
     with harness.bench(load.policy_text(), is_quick=run.is_quick) as bench:
         asyncio.run(create_topics(bench.address, harness.PARTITIONS))
-        bench.load(TICKETS, load.ticket_events(run.size(20_000, 1_000), end=datetime.now(UTC)))
+        bench.load(TICKETS, load.ticket_events(run.size(6_000, 1_000), end=datetime.now(UTC)))
         capacity = harness.measure(bench, harness.ours("both", "both"), TICKETS, bench.ends(TICKETS)).rate
     values: dict[str, Any] = {"capacity in this run, events/s": capacity}
     for name, rate in (("idle", 0.0), ("at 70 % load", CAPACITY_SHARE * capacity)):
