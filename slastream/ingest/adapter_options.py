@@ -13,6 +13,7 @@ table; `null` never sends the field.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 import yaml
@@ -30,9 +31,11 @@ FIXED = ("event_id", "occurred_at", "sequence", "source", "type", "message", "ov
 """What an adapter alone decides, so that events stay exact."""
 
 
-def read_options(text: str, adapter: Adapter, file: str = "options.yaml") -> AdapterOptions:
-    """Raises PolicyError with every problem, a line each: `FILE:LINE: PATH: what is wrong; what to write instead`."""
-    problems = (reader := _OptionsReader(adapter)).reader.problems
+def read_options(text: str, adapter: Adapter, file: str = "options.yaml", zone: tzinfo = UTC) -> AdapterOptions:
+    """`zone` counts where the text has no `timezone`.
+
+    Raises PolicyError with every problem, a line each: `FILE:LINE: PATH: what is wrong; what to write instead`."""
+    problems = (reader := _OptionsReader(adapter, zone)).reader.problems
     root = parse(file, text, problems, "source: NAME")
     options = None if root is None else reader.read(Entry(root, "$", line_of(root), file))
     if problems:
@@ -54,7 +57,8 @@ def load_options(path: str | None, adapter: Adapter) -> AdapterOptions:
 
 
 class _OptionsReader:
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter, zone: tzinfo) -> None:
+        self._zone = zone
         self.reader = Reader()
         self.values = ValueReader(self.reader)
         self.known = {name: kind for name, kind in adapter.kinds.items() if name not in FIXED}
@@ -63,7 +67,7 @@ class _OptionsReader:
         found = self.reader.mapping(root, (*KEYS, *self.known), "keys such as source: and ticket:")
         if found is None:
             return None
-        self.values.zone = self.values.timezone(found.get("timezone"))
+        self.values.zone = self.values.timezone(found.get("timezone")) if "timezone" in found else self._zone
         source = found.get("source")
         return AdapterOptions(
             source=None if source is None else self.reader.text(source, "a name such as jira-eu"),

@@ -122,7 +122,7 @@ def _intake(source: Source, folder: Path) -> Intake:
     options = AdapterOptions(zone=source.zone)
     if source.options is not None:
         path = folder / source.options
-        options = read_options(_text(path, f"sources.{source.name}.options"), adapter, str(path))
+        options = read_options(_text(path, f"sources.{source.name}.options"), adapter, str(path), source.zone)
     return Intake(source, adapter, replace(options, source=options.source or source.name))
 
 

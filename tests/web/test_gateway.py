@@ -186,6 +186,25 @@ def test_a_bad_part_of_an_array_is_kept(broker: str, gateway: GatewayProcess) ->
     assert base64.b64encode(bad).decode() in originals
 
 
+def test_the_zone_of_a_source_counts_beside_its_options(broker: str, tmp_path: Path) -> None:
+    """Else every clock of a source with an options file would be wrong by its offset."""
+    config, service = tmp_path / "gateway.yaml", uuid.uuid4().hex
+    (tmp_path / "zabbix.yaml").write_text(f"service: {service}\n")
+    config.write_text("version: 1\nsources: {riga: {adapter: zabbix, timezone: Europe/Riga, options: zabbix.yaml}}\n")
+    problem = {
+        "event_id": "7",
+        "value": "1",
+        "severity": "4",
+        "host": "web01",
+        "date": "2026.03.02",
+        "time": "12:00:00",
+    }
+    with GatewayProcess(broker, tmp_path, "--config", str(config)) as gateway:
+        assert gateway.wait_ready().post("/v1/hooks/zabbix", orjson.dumps(problem)).status == 202
+    found = next(one.json for one in written(broker) if one.key == service.encode())
+    assert found["occurred_at"] == "2026-03-02T10:00:00Z"
+
+
 # ---- who may send
 
 
