@@ -499,6 +499,7 @@ def test_with_a_broker_killed_nothing_accepted_is_lost_and_the_others_are_told_t
             kafka.restart()
             answers = [one for each in running for one in each.result(120)]
             assert {one.status for one in answers} == {202, 503}
+            assert all(int(one.headers["Retry-After"]) > 0 for one in answers if one.status == 503)
             assert sum(one.status == 202 for one in answers) == len(wanted)
             assert set(tickets(kafka.address)) == set(wanted)
             gateway.terminate()
