@@ -28,12 +28,8 @@ class Report(NamedTuple):
     episode: str | None
     expires_at: int | None
 
-
-class _Word(NamedTuple):
-    rank: int
-    expires_at: int | None
-
     def at(self, at: int) -> int:
+        """What it says at an instant after its own, if it still holds."""
         return self.rank if self.expires_at is None or at < self.expires_at else _UNKNOWN
 
 
@@ -42,43 +38,85 @@ def states_of(reports: Iterable[Report]) -> Steps[int | None]:
     return steps_of(_changes(reports), None)
 
 
+def last_words(reports: Iterable[Report]) -> list[Report]:
+    """Those that hold after the last of them, in order: alone they say of any later time what all of them say."""
+    words = _Words()
+    for report in reports:
+        words.take(report)
+    return sorted(words.all())
+
+
+def is_repetition(before: Report, word: Report, after: Report) -> bool:
+    """Does a word of one component, between these two, say nothing that they do not say? All states stay without it."""
+    return (
+        word.rank == before.rank
+        and before.episode == word.episode == after.episode
+        and (word.episode is None or word.rank != _UP)
+        and all(one.expires_at is None or after.occurred_at <= one.expires_at for one in (before, word))
+    )
+
+
+def without_repetitions(reports: Iterable[Report], pane: int) -> list[Report]:
+    """In order, the same states: what repeats the word before it is left out, but the last word of each `pane` of time."""
+    kept: list[Report] = []
+    for after in reports:
+        if len(kept) > 1 and is_repetition(*kept[-2:], after) and _pane(kept[-1], pane) == _pane(after, pane):
+            kept.pop()
+        kept.append(after)
+    return kept
+
+
+def _pane(report: Report, pane: int) -> int:
+    return report.occurred_at // pane
+
+
+class _Words:
+    """The words about a component that hold: its own, and one for each open episode."""
+
+    __slots__ = ("base", "episodes")
+
+    def __init__(self) -> None:
+        self.base: Report | None = None
+        self.episodes: dict[str, Report] = {}
+
+    def all(self) -> list[Report]:
+        return [*([self.base] if self.base is not None else []), *self.episodes.values()]
+
+    def take(self, report: Report) -> None:
+        if report.episode is None:
+            self.base = report
+            if report.rank == _UP:
+                self.episodes.clear()
+        elif report.rank == _UP:
+            self.episodes.pop(report.episode, None)
+            base, at = self.base, report.occurred_at
+            if base is None or (base.rank != _UNKNOWN and base.at(at) == _UNKNOWN):
+                self.base = report
+        else:
+            self.episodes[report.episode] = report
+
+    def worst(self, at: int) -> int:
+        """The worst state of any of them; up where there is none, which only an episode that ended leaves."""
+        rank = _UP if self.base is None else self.base.at(at)
+        for word in self.episodes.values():
+            rank = max(rank, word.at(at))
+        return rank
+
+    def expiries(self, after: int, before: int | None) -> Iterator[tuple[int, int | None]]:
+        """What changes between two reports: at the instant of a report, the report comes first."""
+        for at in sorted({word.expires_at for word in self.all() if word.expires_at is not None}):
+            if at > after and (before is None or at < before):
+                yield at, self.worst(at)
+
+
 def _changes(reports: Iterable[Report]) -> Iterator[tuple[int, int | None]]:
-    base: _Word | None = None
-    episodes: dict[str, _Word] = {}
-    last, can_expire = 0, False
+    words, last, can_expire = _Words(), 0, False
     for report in reports:
         at = report.occurred_at
         if can_expire:
-            yield from _expiries(base, episodes, last, at)
-        word = _Word(report.rank, report.expires_at)
-        if report.episode is None:
-            base = word
-            if report.rank == _UP and episodes:
-                episodes.clear()
-        elif report.rank == _UP:
-            episodes.pop(report.episode, None)
-            if base is None or (base.rank != _UNKNOWN and base.at(at) == _UNKNOWN):
-                base = word
-        else:
-            episodes[report.episode] = word
+            yield from words.expiries(last, at)
+        words.take(report)
         last, can_expire = at, can_expire or report.expires_at is not None
-        yield at, _worst(base, episodes, at)
+        yield at, words.worst(at)
     if can_expire:
-        yield from _expiries(base, episodes, last, None)
-
-
-def _expiries(
-    base: _Word | None, episodes: dict[str, _Word], after: int, before: int | None
-) -> Iterator[tuple[int, int | None]]:
-    """What changes between two reports: at the instant of a report, the report comes first."""
-    words = [*([base] if base is not None else []), *episodes.values()]
-    for at in sorted({word.expires_at for word in words if word.expires_at is not None}):
-        if at > after and (before is None or at < before):
-            yield at, _worst(base, episodes, at)
-
-
-def _worst(base: _Word | None, episodes: dict[str, _Word], at: int) -> int:
-    rank = _UP if base is None else base.at(at)
-    for word in episodes.values():
-        rank = max(rank, word.at(at))
-    return rank
+        yield from words.expiries(last, None)
