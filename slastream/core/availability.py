@@ -21,6 +21,7 @@ from slastream.core.accounts import (
 )
 from slastream.core.events import MaintenanceEvent, MonitoringEvent
 from slastream.core.intervals import Interval
+from slastream.core.periods import LONGEST_OF_PERIOD, ROLLING
 from slastream.core.policies import Agreement, Policy, Service, ServicePromise
 from slastream.core.predicates import (
     ALWAYS,
@@ -35,7 +36,8 @@ from slastream.core.predicates import (
     compile_predicate,
 )
 from slastream.core.services import Canonical, Change, Count, History, ServiceStates, State
-from slastream.core.units import DAY, MILLISECOND, Instant
+from slastream.core.steps import BEGINNING
+from slastream.core.units import DAY, MILLISECOND, Duration, Instant
 from slastream.core.windows import Measure, Reading, ServiceFact
 
 HOURS_AHEAD = 8 * DAY
@@ -43,6 +45,14 @@ HOURS_AHEAD = 8 * DAY
 SERVICE_ATTRIBUTES = frozenset({"service", "customer", "provider", "team"})
 """What agreements may ask of a service (semantics 3.2)."""
 NO_EVENTS = account_of_events(())
+
+
+def longest_window(policy: Policy) -> Duration:
+    """Of the promises about services, with a day for what a change of the clocks adds; 0 without one."""
+    kinds = {promise.window for agreement in policy.agreements for promise in agreement.service_promises}
+    return Duration(
+        max((ROLLING[kind] if kind in ROLLING else LONGEST_OF_PERIOD[kind] + DAY for kind in kinds), default=0)
+    )
 
 
 class Promised(NamedTuple):
@@ -138,24 +148,36 @@ class _Counted(NamedTuple):
 
 
 class Availability:
-    """All services of a log."""
+    """All services of a log. `moment` is that of `History`; nothing is known of the time before `kept_from`."""
 
-    def __init__(self, policy: Policy, canonical: Canonical) -> None:
+    def __init__(self, policy: Policy, canonical: Canonical, moment: int = 0) -> None:
         self.book = ServiceBook(policy)
         self.histories: dict[str, History] = {}
         self.states = ServiceStates(policy, self.histories)
+        self.kept_from = BEGINNING
         self._canonical = canonical
+        self._moment = moment
         self._accounts: dict[tuple[str, str, str], _Counted] = {}
 
-    def feed(self, event: MonitoringEvent | MaintenanceEvent) -> Change:
-        """Takes an event in."""
-        history = self.histories.get(event.service)
+    def history(self, service: str) -> History:
+        history = self.histories.get(service)
         if history is None:
-            history = self.histories[event.service] = History(event.service, self._canonical)
-        change = history.add(event)
+            history = self.histories[service] = History(service, self._canonical, self._moment)
+        return history
+
+    def feed(self, event: MonitoringEvent | MaintenanceEvent, *, is_stored: bool = False) -> Change:
+        """Takes an event in."""
+        change = self.history(event.service).add(event, is_stored=is_stored)
         if change.is_kept or change.since is not None:
             self.states.forget(event.service)
         return change
+
+    def forget_before(self, before: int) -> None:
+        """Forgets of every history what says nothing of the time from `before` on."""
+        self.kept_from = before
+        for name, history in self.histories.items():
+            history.forget_before(before)
+            self.states.forget(name)
 
     def services(self) -> list[str]:
         """Those that the policy lists, and those that were heard of."""
@@ -190,7 +212,7 @@ class Availability:
             state = self.states.of(name)
             if state.first_news is None and name not in self.book.policy.services:
                 return None
-            return measure_of_time(state, agreement, promise, until)
+            return measure_of_time(state, agreement, promise, until, self.kept_from)
         history = self.histories.get(name)
         account = None if history is None else self._account_of(history, agreement, promise, until)
         return (
@@ -212,10 +234,12 @@ class Availability:
         return account
 
 
-def measure_of_time(state: State, agreement: Agreement, promise: ServicePromise, until: Instant) -> Measure:
+def measure_of_time(
+    state: State, agreement: Agreement, promise: ServicePromise, until: Instant, kept_from: int = BEGINNING
+) -> Measure:
     effective_from = agreement.effective_from
     news = until if state.first_news is None else state.first_news
-    low = min(news, until) - 400 * DAY
+    low = max(min(news, until), kept_from) - 400 * DAY
     hours = open_time(promise.calendar, effective_from, low, until + HOURS_AHEAD)
     levels = without_short_outages(state.levels, promise.min_outage, until)
     account = account_of_time(levels, state.first_news, promise.count, promise.before_first_news, hours)

@@ -15,6 +15,11 @@ ROLLING: dict[str, Duration] = {
     "1d": DAY,
     **{f"{n}d": Duration(n * DAY) for n in (3, 7, 28, 30, 90)},
 }
+LONGEST_OF_PERIOD: dict[str, Duration] = {
+    name: Duration(days * DAY)
+    for name, days in (("day", 1), ("week", 7), ("month", 31), ("quarter", 92), ("year", 366))
+}
+"""But for the hour of a change of the clocks."""
 
 
 def period_of(at: Instant, period: str, calendar: Calendar) -> tuple[Instant, Instant]:

@@ -46,10 +46,14 @@ def last_words(reports: Iterable[Report]) -> list[Report]:
     return sorted(words.all())
 
 
-def is_repetition(before: Report, word: Report, after: Report) -> bool:
-    """Does a word of one component, between these two, say nothing that they do not say? All states stay without it."""
+def is_repetition(before: Report, word: Report, after: Report, pane: int) -> bool:
+    """Does a word of one component, between these two, say nothing that they do not say? All states stay without it.
+
+    The last word of a `pane` of time is none.
+    """
     return (
         word.rank == before.rank
+        and word.occurred_at // pane == after.occurred_at // pane
         and before.episode == word.episode == after.episode
         and (word.episode is None or word.rank != _UP)
         and all(one.expires_at is None or after.occurred_at <= one.expires_at for one in (before, word))
@@ -60,14 +64,10 @@ def without_repetitions(reports: Iterable[Report], pane: int) -> list[Report]:
     """In order, the same states: what repeats the word before it is left out, but the last word of each `pane` of time."""
     kept: list[Report] = []
     for after in reports:
-        if len(kept) > 1 and is_repetition(*kept[-2:], after) and _pane(kept[-1], pane) == _pane(after, pane):
+        if len(kept) > 1 and is_repetition(kept[-2], kept[-1], after, pane):
             kept.pop()
         kept.append(after)
     return kept
-
-
-def _pane(report: Report, pane: int) -> int:
-    return report.occurred_at // pane
 
 
 class _Words:

@@ -1,11 +1,13 @@
 """The services of a log: what was heard of each, and the state of each that follows, by time (semantics 5.1 to 5.4).
 
 `History` is the set of what was heard of one service. Only which events are in it decides, never how they came: a repetition
-changes nothing, a late one stands where it belongs, of two with one id the later counts. `ServiceStates` puts histories
-together: components, the services that one depends on, maintenance.
+changes nothing, a late one stands where it belongs, of two with one id the later counts. A stream that goes on for years gives
+it a `moment` and calls `settle` and `forget_before`, so that what it keeps does not depend on how often a component repeats
+itself (`docs/decisions/what-monitoring-keeps.md`). `ServiceStates` puts histories together: components, the services that
+one depends on, maintenance.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple, TypeVar
@@ -13,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from slastream.core.events import STATES, MaintenanceEvent, MonitoringEvent
 from slastream.core.intervals import Interval, merged
 from slastream.core.policies import Policy, Service
-from slastream.core.reports import RANK, Report, states_of
+from slastream.core.reports import RANK, Report, is_repetition, last_words, states_of, without_repetitions
 from slastream.core.states import LEVELS, MAINTENANCE, UNKNOWN, Levels, combination
 from slastream.core.steps import BEGINNING, Steps, combined, overlaid, steps_of
 from slastream.core.units import Instant
@@ -61,22 +63,31 @@ NO_CHANGE = Change(False, None)
 class History:
     """Everything heard of one service. The states of its components are kept as they grow.
 
-    `rewrites` counts what happened to `counts` but growing at their end, and to maintenance.
+    `rewrites` counts what happened to `counts` but growing at their end, and to maintenance. Of words that repeat each other
+    the first is kept and the last of each `moment` (0: all); `gone` are the ids that were forgotten since it was emptied.
     """
 
-    def __init__(self, name: str, canonical: Canonical) -> None:
+    def __init__(self, name: str, canonical: Canonical, moment: int = 0) -> None:
         self.name = name
+        self.gone: list[str] = []
+        self.first_heard: Instant | None = None
+        """Of its own components, where what came first is forgotten."""
         self.reports: dict[str, list[Report]] = {}
         self.counts: list[Count] = []
         self.rewrites = 0
         self.maintenance: dict[str, MaintenanceEvent] = {}
         self._canonical = canonical
+        self._moment = moment
+        self._replaced: set[str] = set()
         self._heard: dict[str, _Heard] = {}
         self._states: dict[str, Steps[int | None]] = {}
         self._has_episodes: set[str] = set()
 
-    def add(self, event: MonitoringEvent | MaintenanceEvent) -> Change:
-        """Takes an event in. A word in its order that says what holds already costs no more than a look at the last one."""
+    def add(self, event: MonitoringEvent | MaintenanceEvent, *, is_stored: bool = False) -> Change:
+        """Takes an event in; of those that were stored none is a repetition to forget.
+
+        A word in its order that says what holds already costs no more than a look at the last one.
+        """
         if isinstance(event, MaintenanceEvent):
             return self._add_maintenance(event)
         old = self._heard.get(event.event_id)
@@ -85,23 +96,41 @@ class History:
             if old.content == new.content or self._order(old) >= self._order(new):
                 return NO_CHANGE
             self._forget(old)
+            self._replaced.add(event.event_id)
+        elif (
+            not is_stored
+            and new.counted is None
+            and new.report is not None
+            and self._says_nothing(new.component, new.report)
+        ):
+            return NO_CHANGE
         self._heard[event.event_id] = new
-        since = [] if old is None else [old.occurred_at]
-        if new.report is not None and self._report(new.component, new.report):
+        since = [] if old is None else [old.occurred_at - 1]
+        if new.report is not None and self._report(new.component, new.report, 0 if is_stored else self._moment):
             since.append(new.occurred_at)
         if new.counted is not None:
             self.rewrites += bool(self.counts) and new.counted[:3] < self.counts[-1][:3]
             _insert(self.counts, new.counted)
-            since.append(new.occurred_at)
+            since.append(new.occurred_at - 1)  # it belongs to the window that ends there
         return Change(new.report is not None or new.counted is not None, min(since, default=None))
 
-    def _report(self, component: str, report: Report) -> bool:
+    def _says_nothing(self, component: str, report: Report) -> bool:
+        """Does a late word only repeat those around it? Of one that was forgotten, a repetition does."""
+        reports = self.reports.get(component)
+        if not self._moment or not reports or reports[-1][:3] < report[:3]:
+            return False
+        index = bisect_left(reports, report[:3], key=lambda one: one[:3])
+        return index > 0 and is_repetition(reports[index - 1], report, reports[index], self._moment)
+
+    def _report(self, component: str, report: Report, moment: int) -> bool:
         """Takes a report in; False where the component was so already at that instant, and nothing came after it."""
         reports = self.reports.setdefault(component, [])
         is_last = not reports or reports[-1][:3] < report[:3]
         _insert(reports, report)
         if report.episode is not None:
             self._has_episodes.add(component)
+        if moment and is_last and len(reports) > 2 and is_repetition(reports[-3], reports[-2], report, moment):
+            self._drop_last_but_one(reports)
         states = self._states.get(component)
         if states is None or not is_last or component in self._has_episodes:
             self._states.pop(component, None)
@@ -117,6 +146,54 @@ class History:
             states.starts.append(report.expires_at)
             states.values.append(RANK["unknown"])
         return was != report.rank
+
+    def settle(self, before: int, pane: int) -> None:
+        """Forgets words behind `before` that repeat each other, but the last of each `pane`: no state changes."""
+        for reports in self.reports.values():
+            settled = reports[: bisect_left(reports, before, key=lambda one: one.occurred_at)]
+            kept = {one.event_id for one in without_repetitions(settled, pane)}
+            self._drop(
+                reports, {id for one in settled if (id := one.event_id) not in kept and self._can_be_forgotten(id)}
+            )
+
+    def forget_before(self, before: int) -> None:
+        """Forgets all that says nothing of the time from `before` on."""
+        first_news = self.first_news
+        for component, reports in self.reports.items():
+            past = reports[: bisect_left(reports, before, key=lambda one: one.occurred_at)]
+            gone = {one.event_id for one in past}.difference(one.event_id for one in last_words(past))
+            if self._drop(reports, gone):
+                self.first_heard = first_news
+                self._states.pop(component, None)
+        counted = bisect_left(self.counts, before, key=lambda one: one.occurred_at)
+        speaking = {one.event_id for reports in self.reports.values() for one in reports}
+        self._lose(one.event_id for one in self.counts[:counted] if one.event_id not in speaking)
+        del self.counts[:counted]
+        ended = [name for name, one in self.maintenance.items() if one.end <= before]
+        for name in ended:
+            del self.maintenance[name]
+        self.gone += ended
+        self.rewrites += bool(counted or ended)
+
+    def _can_be_forgotten(self, event_id: str) -> bool:
+        """One that was replaced, or has counts, is kept until its time is over: its repetition would be another event."""
+        return event_id not in self._replaced and self._heard[event_id].counted is None
+
+    def _drop_last_but_one(self, reports: list[Report]) -> None:
+        if self._can_be_forgotten(reports[-2].event_id):
+            self._lose((reports.pop(-2).event_id,))
+
+    def _drop(self, reports: list[Report], ids: set[str]) -> bool:
+        if ids:
+            reports[:] = [one for one in reports if one.event_id not in ids]
+            self._lose(ids)
+        return bool(ids)
+
+    def _lose(self, ids: Iterable[str]) -> None:
+        for one in ids:
+            if self._heard.pop(one, None) is not None:
+                self.gone.append(one)
+                self._replaced.discard(one)
 
     def states_of(self, component: str) -> Steps[int | None]:
         """The state of a component by time; not to be changed."""
@@ -152,7 +229,10 @@ class History:
     @property
     def first_news(self) -> Instant | None:
         """Of its own components."""
-        return Instant(min(found)) if (found := [one[0].occurred_at for one in self.reports.values() if one]) else None
+        found = [one[0].occurred_at for one in self.reports.values() if one]
+        if self.first_heard is not None:
+            found.append(self.first_heard)
+        return Instant(min(found)) if found else None
 
     def maintained(self, component: str | None) -> list[Interval]:
         """The planned maintenance of a component, or of the whole service (None): disjoint, ascending."""

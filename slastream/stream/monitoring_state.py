@@ -4,25 +4,26 @@ A history is a set of events (`slastream.core.services`), so that the state does
 interleave. What is to be said of a service follows from its history and the partition's time alone; after each change it is
 compared with what was said, and the difference goes out: new facts, retractions, lines. A service that another depends on
 has its events handed on under the other's key, because that one may live in another partition
-(`docs/decisions/events-of-dependencies.md`).
+(`docs/decisions/events-of-dependencies.md`). What can make no difference any more is forgotten
+(`docs/decisions/what-monitoring-keeps.md`).
 """
 
 import heapq
-from collections.abc import Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 
 import orjson
 
-from slastream.core.availability import Availability, Declared, Measured
-from slastream.core.events import MaintenanceEvent, MonitoringEvent, Tick
+from slastream.core.availability import Availability, Declared, Measured, longest_window
+from slastream.core.events import MaintenanceEvent, MonitoringEvent, Tick, TicketEvent
 from slastream.core.periods import ROLLING
 from slastream.core.policies import Agreement, Policy, ServicePromise
 from slastream.core.states import Levels
-from slastream.core.steps import Steps
-from slastream.core.units import Instant, format_instant
+from slastream.core.steps import BEGINNING, Steps
+from slastream.core.units import DAY, HOUR, SECOND, Instant, format_instant, parse_instant
 from slastream.core.windows import Measure, ServiceFact, Window
 from slastream.errors import EventError
+from slastream.stream.kept_events import KeptEvents
 from slastream.stream.stage import Output, Record
 from slastream.stream.ticket_stage import BACKFILL_HEADER, BACKFILL_SILENCE
 from slastream.wire.availability_lines import availability_line, retraction_line, service_fact_line
@@ -36,8 +37,8 @@ KINDS: dict[str, type[MonitoringEvent] | type[MaintenanceEvent]] = {
 VERSION = 1
 PREFIX = b"\x01"
 """Keys of this state in the table begin with it; those of clocks are hexadecimal."""
-CHUNK_EVENTS = 32
-"""Events of a service are stored so many to a record: what a new one costs is to write less than that again."""
+MOMENT = 30 * SECOND
+"""Of words of a component that repeat each other the last of so long a time is kept; when they are a day old, of an HOUR."""
 BEFORE_ALL, NEVER = -(2**62), 2**62
 
 StateChange = tuple[bytes, bytes | None]
@@ -75,16 +76,21 @@ class MonitoringState:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.availability = Availability(policy, canonical)
+        self.availability = Availability(policy, canonical, MOMENT)
+        self.time = BEFORE_ALL
+        self._longest = longest_window(policy)
+        self._retention = max(policy.retention, self._longest)
+        self._settled_until = BEFORE_ALL
         self.subjects: dict[str, Subject] = {}
         self.corrections = 0
         self.backfill_at: int | None = None
-        self._chunks: dict[tuple[str, str], tuple[int, list[bytes]]] = {}
-        self._written: dict[tuple[str, str, int], int] = {}
+        self._kept: dict[tuple[str, str], KeptEvents] = {}
+        self._changed: dict[tuple[str, str], None] = {}
+        self._owners: dict[tuple[str, str], set[str]] = {}
+        self._offsets = dict.fromkeys(KINDS, -1)
         self._due: set[str] = set()
         self._heap: list[tuple[Instant, str]] = []
         self._outputs: list[Output] = []
-        self._full: list[StateChange] = []
 
     # ---- restore -------------------------------------------------------------------------------------------------
 
@@ -95,18 +101,27 @@ class MonitoringState:
         name = orjson.loads(key[len(PREFIX) :])
         if len(name) == 1:
             self._restore_subject(name[0], stored)
-            return
-        topic, owner, number = name
-        lines = rest.splitlines()
+        elif len(name) == 2:
+            self._restore_past(name[1], stored[3], stored[4])
+        else:
+            topic, owner, number = name
+            self._restore_events(topic, owner, number, stored[1], rest.splitlines())
+
+    def _restore_past(self, service: str, first_heard: int | None, kept_from: int) -> None:
+        history = self.availability.history(service)
+        history.first_heard = None if first_heard is None else Instant(first_heard)
+        self.availability.kept_from = max(self.availability.kept_from, kept_from)
+
+    def _restore_events(self, topic: str, owner: str, number: int, offset: int, lines: list[bytes]) -> None:
         subject = self._subject(owner)
-        subject.progress = max(subject.progress, stored[1])
-        for line in lines:
-            event = decode_event(line)
-            if isinstance(event, MonitoringEvent | MaintenanceEvent):
-                self.availability.feed(event)
-        known = self._chunks.get((topic, owner))
-        if known is None or known[0] < number:
-            self._chunks[topic, owner] = number, lines
+        subject.progress = max(subject.progress, offset)
+        self._offsets[topic] = max(self._offsets[topic], offset)
+        events = [(event, line) for line in lines if not isinstance(event := decode_event(line), TicketEvent | Tick)]
+        for event, _ in events:
+            self.availability.feed(event, is_stored=True)
+            self._owners.setdefault((topic, event.service), set()).add(owner)
+        kept = self._kept.setdefault((topic, owner), KeptEvents())
+        kept.restore(number, [((event.service, _id_of(event)), line) for event, line in events])
 
     def _restore_subject(self, name: str, stored: list[object]) -> None:
         _, _, version, facts, lines = stored
@@ -122,6 +137,7 @@ class MonitoringState:
 
     def restored(self, time: Instant) -> None:
         """All keys were given: what is next is planned, and what another policy says otherwise is said, in the first cut."""
+        self.time = time
         self._due.update(self.subjects)
         if time > BEFORE_ALL:
             for name in self.subjects:
@@ -159,6 +175,9 @@ class MonitoringState:
         if event.occurred_at > record.timestamp_us + skew:
             at = format_instant(event.occurred_at)
             raise EventError("future", "occurred_at", f"{at} lies beyond the broker's clock and its skew")
+        if (event.occurred_at if isinstance(event, MonitoringEvent) else event.end) < self.time - self._retention:
+            raise EventError("too_late", "occurred_at", "older than the retention, and what it concerns is settled")
+        self._offsets[record.topic] = max(self._offsets[record.topic], record.offset)
         self._take(event, record)
         source = event.source if isinstance(event, MonitoringEvent) else None
         return Instant(min(event.occurred_at, record.timestamp_us) - self.policy.lateness_of(source))
@@ -176,7 +195,7 @@ class MonitoringState:
         if owner == event.service:
             for user in sorted(users - {owner}):
                 self._outputs.append(Output(record.topic, user.encode(), user.encode(), record.value))
-        self._keep(record, owner)
+        self._keep(event, record, owner)
         subject.progress = max(subject.progress, record.offset)
         if change.since is None:
             return
@@ -186,22 +205,50 @@ class MonitoringState:
             one.cause = event.event_id
             self._due.add(name)
 
-    def _keep(self, record: Record, owner: str) -> None:
+    def _keep(self, event: MonitoringEvent | MaintenanceEvent, record: Record, owner: str) -> None:
         assert record.value is not None
         line = record.value if b"\n" not in record.value else canonical(record.value)
-        number, lines = self._chunks.get((record.topic, owner), (0, []))
-        if len(lines) >= CHUNK_EVENTS:
-            number, lines = number + 1, []
-        lines.append(line)
-        self._chunks[record.topic, owner] = number, lines
-        self._written[record.topic, owner, number] = record.offset
-        if len(lines) == CHUNK_EVENTS:
-            self._full.append(self._chunk(record.topic, owner, number, record.offset, lines))
+        self._changed[record.topic, owner] = None
+        self._kept.setdefault((record.topic, owner), KeptEvents()).add((event.service, _id_of(event)), line)
+        self._owners.setdefault((record.topic, event.service), set()).add(owner)
+        self._forget_gone(event.service)
+
+    def _forget_gone(self, service: str) -> None:
+        history = self.availability.history(service)
+        for name in history.gone:
+            for topic in KINDS:
+                for owner in self._owners.get((topic, service), ()):
+                    self._kept[topic, owner].forget((service, name))
+                    self._changed[topic, owner] = None
+        history.gone.clear()
+
+    def _settle(self, time: Instant) -> list[StateChange]:
+        """Once a day of the partition's time: forgets what repeats itself, and what no window that may change needs.
+
+        Gives what the records of single events no longer tell.
+        """
+        until = time // DAY * DAY - DAY
+        if until <= self._settled_until:
+            return []
+        self._settled_until = until
+        before = until - self._retention - self._longest
+        self.availability.forget_before(before)
+        changes: list[StateChange] = []
+        for name, history in self.availability.histories.items():
+            history.settle(until, HOUR)
+            if history.first_heard is not None or history.gone:
+                past = [VERSION, max(self._offsets.values()), "p", history.first_heard, before]
+                changes.append((_key("past", name), orjson.dumps(past)))
+            self._forget_gone(name)
+        for subject in self.subjects.values():
+            _forget_published(subject, before)
+        return changes
 
     # ---- time ----------------------------------------------------------------------------------------------------
 
     def advance(self, time: Instant) -> None:
         """Notes which services are to be looked at because time has come so far."""
+        self.time = time
         heap = self._heap
         while heap and heap[0][0] <= time:
             at, name = heapq.heappop(heap)
@@ -220,21 +267,16 @@ class MonitoringState:
     def cut(self, time: Instant) -> tuple[list[StateChange], list[Output]]:
         """What became of the state, and what is to be published, as of `time`."""
         due, self._due = (self._due, set()) if time > BEFORE_ALL else (set(), self._due)
-        state = [*self._full, *self._open_chunks()]
-        self._full = []
-        state += [self._subject_record(name) for name in sorted(due) if self._refresh(name, time)]
+        state = [self._subject_record(name) for name in sorted(due) if self._refresh(name, time)]
+        if time > BEFORE_ALL:
+            state += self._settle(time)
+        changed, self._changed = self._changed, {}
+        for topic, owner in changed:
+            head = orjson.dumps([VERSION, self._offsets[topic], "e"])
+            records = self._kept[topic, owner].changed()
+            state += [(_key(topic, owner, number), b"\n".join((head, *lines))) for number, lines in records]
         outputs, self._outputs = self._outputs, []
         return state, outputs
-
-    def _open_chunks(self) -> Iterator[StateChange]:
-        written, self._written = self._written, {}
-        for (topic, owner, number), offset in written.items():
-            current, lines = self._chunks[topic, owner]
-            if current == number and len(lines) < CHUNK_EVENTS:
-                yield self._chunk(topic, owner, number, offset, lines)
-
-    def _chunk(self, topic: str, owner: str, number: int, offset: int, lines: list[bytes]) -> StateChange:
-        return _key(topic, owner, number), b"\n".join((orjson.dumps([VERSION, offset, "e"]), *lines))
 
     def _subject_record(self, name: str) -> StateChange:
         subject = self.subjects[name]
@@ -255,6 +297,8 @@ class MonitoringState:
         subject = self.subjects[name]
         self._measure(name, time)
         since = min(subject.since, subject.refreshed_at, time)
+        if self.availability.kept_from > BEGINNING:  # a window that began before is settled
+            since = max(since, self.availability.kept_from + self._longest)
         fresh: dict[FactKey, Said] = {}
         wake: list[int] = []
         for agreement, promise, measure in subject.measures:
@@ -281,8 +325,8 @@ class MonitoringState:
                 measured = Measured(name, agreement, promise, measure.read(window, time))
                 has_said = self._publish(name, subject, measured) or has_said
         subject.since, subject.refreshed_at, subject.cause = NEVER, time, ""
-        subject.wake_at = Instant(min(wake)) if wake else None
-        if subject.wake_at is not None:
+        planned, subject.wake_at = subject.wake_at, Instant(min(wake)) if wake else None
+        if subject.wake_at is not None and subject.wake_at != planned:
             heapq.heappush(self._heap, (subject.wake_at, name))
         return has_said
 
@@ -329,6 +373,25 @@ class MonitoringState:
         subject.lines[key] = digest
         self._outputs.append(Output(COMPLIANCE, name.encode(), key, value))
         return True
+
+
+def _forget_published(subject: Subject, before: int) -> None:
+    """What was said of windows that began before; of what has no window, the last word of each kind stays."""
+    newest = {
+        (*key[:2], key[3]): key for key in sorted(subject.facts, key=lambda one: one[4]) if subject.facts[key].is_active
+    }
+    keep = set(newest.values())
+    for key, said in list(subject.facts.items()):
+        if key[4] < before and (said.window is not None or key not in keep):
+            del subject.facts[key]
+    for line in list(subject.lines):
+        start = orjson.loads(line)[4]
+        if start is not None and parse_instant(start) < before:
+            del subject.lines[line]
+
+
+def _id_of(event: MonitoringEvent | MaintenanceEvent) -> str:
+    return event.event_id if isinstance(event, MonitoringEvent) else event.maintenance_id
 
 
 def _fact(key: FactKey, said: Said) -> ServiceFact:

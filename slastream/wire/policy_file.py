@@ -15,7 +15,7 @@ import yaml
 
 from slastream.core.calendars import Calendar, CalendarVersion, HolidayList, Period, zone
 from slastream.core.events import STATES
-from slastream.core.periods import ROLLING
+from slastream.core.periods import LONGEST_OF_PERIOD, ROLLING
 from slastream.core.policies import (
     CLOCK_METRICS,
     PERIODS,
@@ -66,7 +66,6 @@ CREDIT_KEYS = ("fee", "cap", "bands")
 BURN_FACTORS = (Decimal("14.4"), Decimal(6), Decimal(3), Decimal(1))
 """Of the SRE workbook's multi-window alerts, semantics 5.8."""
 
-LONGEST_OF_PERIOD = {"day": DAY, "week": 7 * DAY, "month": 31 * DAY, "quarter": 92 * DAY, "year": 366 * DAY}
 MAX_DEPENDENCIES = 500
 _EXAMPLES = {"start": "open", "stop": "[resolved, closed]"}
 DEFAULT_RETENTION = Duration(90 * DAY)

@@ -117,9 +117,9 @@ def run(policy: Policy, events: Iterable[Json], chance: random.Random | None) ->
     return stage
 
 
-def wanted(policy: Json, events: Sequence[Json], show: str) -> list[Json]:
+def wanted(policy: Json, events: Sequence[Json], show: str, until: str = instant(END)) -> list[Json]:
     lines = [orjson.dumps(event) for event in events]
-    return replay_events(orjson.dumps(policy).decode(), lines, instant(END), show)
+    return replay_events(orjson.dumps(policy).decode(), lines, until, show)
 
 
 @st.composite
