@@ -450,7 +450,9 @@ class TicketPartition:
         self._leaving[ticket_id.encode()] = None
         del self.entries[ticket_id]
         self._awake.pop(ticket_id, None)
-        self._dirty.pop(ticket_id, None)
+        if ticket_id in self._dirty:  # until then its record says that it has ended, so that a crash finds it ended
+            del self._dirty[ticket_id]
+            self._written[ticket_id.encode()] = self._encode(entry)
 
     @property
     def wake_at(self) -> int | None:

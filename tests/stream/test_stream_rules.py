@@ -374,6 +374,30 @@ def test_an_event_of_a_backfill_behind_its_end_begins_no_other_silence(tmp_path:
     assert tickets.wake_at == hour
 
 
+def test_a_ticket_that_ended_and_left_the_table_in_one_cut_stays_away_after_a_crash(tmp_path: Path) -> None:
+    """Its record is deleted one cut later: until then it must say that the ticket has ended."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nagreements: {a: {kind: sla, promises: {r: {metric: resolution, within: 1h}}}}\n")
+    stage = make_stages(load_policy_path(policy))[0]
+    tickets, table = stage.make(0), dict[bytes, bytes | None]()
+
+    def apply(offset: int, day: int, event: str) -> None:
+        now = day * 86_400_000_000
+        tickets.apply(Record("sla.tickets", 0, offset, now, None, event.encode(), ()))
+
+    apply(0, 1, '{"ticket_id":"A","occurred_at":"1970-01-02T00:00:00Z","type":"created"}')
+    table.update(tickets.cut().state)
+    apply(1, 1, '{"ticket_id":"A","occurred_at":"1970-01-02T00:00:00Z","ticket":{"status":"closed"}}')
+    apply(2, 900, '{"ticket_id":"B","occurred_at":"1972-06-19T00:00:00Z","type":"created"}')
+    table.update(tickets.cut().state)
+    next_life = stage.make(0)
+    for key, value in table.items():
+        if value is not None:
+            next_life.restore(key, value)
+    next_life.restored()
+    assert next_life.cut().outputs == []
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_each_stage_refuses_a_newer_state_also_of_a_key_with_one_record(tmp_path: Path, number: int) -> None:
     policy = tmp_path / "policy.yaml"
