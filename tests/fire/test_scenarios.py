@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(600)]
 BOTH = pytest.mark.parametrize("delivery", DELIVERIES)
 MANY, MANY_SECONDS = 20_000, 25.0
 FEW, FEW_SECONDS = 10_000, 15.0
-"""Together 12 minutes on two cores; 200,000 events a run, and both modes of all: `python -m tests.fire`."""
+"""200,000 events a run, and both modes of all scenarios: `python -m tests.fire`."""
 _numbers = itertools.count()
 
 
