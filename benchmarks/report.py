@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,23 @@ def write_report(folder: Path, name: str, result: Json, command: str) -> None:
     """Put one result into the JSON, beside those of other measures, and make the page anew."""
     path = folder / "results.json"
     results: Json = orjson.loads(path.read_bytes()) if path.exists() else {}
-    results[name] = {"command": command, "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **machine(), **result}
+    results[name] = {
+        "command": command,
+        "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": commit(),
+        **machine(),
+        **result,
+    }
     path.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n")
     (folder / "RESULTS.md").write_text(page(results), encoding="utf-8")
+
+
+def commit() -> str:
+    """The commit of the sources, empty outside a work tree."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(
+        command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def machine() -> Json:
@@ -63,7 +78,8 @@ def page(results: Json) -> str:
         where = result["machine"]
         parts.append(f"\n## {TITLES.get(name, name)}\n")
         parts.append(
-            f"`{result['command']}`, {result['at']}; {where['cores']} cores ({where['cpu']}), {where['memory_gib']} GiB,"
+            f"`{result['command']}`, {result['at']}{_commit(result)};"
+            f" {where['cores']} cores ({where['cpu']}), {where['memory_gib']} GiB,"
             f" CPython {where['python']}, Kafka {where['kafka']}{_load(where)}.\n"
         )
         if "rows" in result:
@@ -76,6 +92,10 @@ def page(results: Json) -> str:
         ]
         parts += [f"{note}\n" for note in result.get("notes", [])]
     return "\n".join(parts)
+
+
+def _commit(result: Json) -> str:
+    return f", commit {result['commit']}" if result.get("commit") else ""
 
 
 def _load(where: Json) -> str:
