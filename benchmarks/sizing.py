@@ -48,6 +48,7 @@ class Model:
     changelog_event_bytes: float
     changelog_ticket_bytes: float
     restored_per_second: float
+    records_per_ticket: float
 
     @property
     def event_us(self) -> float:
@@ -93,6 +94,8 @@ def fit(results: Json) -> Model:
         changelog_event_bytes=usual[4],
         changelog_ticket_bytes=held["changelog per ticket, bytes"],
         restored_per_second=held["restart: records restored per second of CPU"],
+        records_per_ticket=held["restart: records of the changelogs that were restored"]
+        / held["tickets at the restart"],
     )
 
 
@@ -131,7 +134,7 @@ def need(model: Model, events_per_second: float, open_tickets: float) -> Need:
         commit_cycle_seconds=owned / min(COMMITS_PER_SECOND, owned / COMMIT_INTERVAL_SECONDS),
         changelog_mb_per_second=events_per_second * model.changelog_event_bytes / 1e6,
         changelog_gib=open_tickets * model.changelog_ticket_bytes / 2**30,
-        worker_restore_seconds=tickets / model.restored_per_second,
+        worker_restore_seconds=tickets * model.records_per_ticket / model.restored_per_second,
     )
 
 
@@ -165,6 +168,7 @@ def page(results: Json) -> str:
     return _PAGE.format(
         model=model,
         event_us=model.event_us,
+        million_gib=2 * _memory_bytes(model, 500_000, PARTITIONS_PER_WORKER) / 2**30,
         base_mib=model.worker_bytes / 2**20,
         used=USED_SHARE_OF_CORE,
         per_worker=PARTITIONS_PER_WORKER,
@@ -225,7 +229,8 @@ ticket, two promises, 100 services.
 | each further one, asleep, bytes | {model.asleep_ticket_bytes:,.0f} | `memory` |
 | an open ticket in the changelog, bytes | {model.changelog_ticket_bytes:,.0f} | `deadlines` |
 | written to the changelog, bytes an event | {model.changelog_event_bytes:,.0f} | `growth` |
-| records restored in a second of CPU | {model.restored_per_second:,.0f} | `deadlines` |
+| records restored in a second of CPU, starting included | {model.restored_per_second:,.0f} | `deadlines` |
+| records of both changelogs a ticket | {model.records_per_ticket:.1f} | `deadlines` |
 
 ## Checked
 
@@ -249,11 +254,13 @@ most for its partition's turn under a steady load. Memory is that of tickets one
 
 1. **One service.** All verdicts of a service go to one partition of stage 2: {hot:,.0f} verdicts a second with a whole core for
    it. More workers do not help; split the service.
-2. **Partitions for a worker.** More than 8 partitions of both stages make the commit cycle longer than 0.25 s: facts come
+2. **Memory of many open tickets.** A million of them take {million_gib:.1f} GiB in workers with {per_worker} partitions and half a
+   million tickets each.
+3. **Partitions for a worker.** More than 8 partitions of both stages make the commit cycle longer than 0.25 s: facts come
    later. Add workers.
-3. **Transactions of the brokers.** Markers grow with commits times touched partitions. Fewer and larger commits are the way
+4. **Transactions of the brokers.** Markers grow with commits times touched partitions. Fewer and larger commits are the way
    out. What a cluster takes was not measured: there was one broker.
-4. **Memory** comes last: it is spread over the workers that the CPU asks for anyway, unless tickets are many and events few.
+5. **A restart.** The partitions of a worker pause while they are restored: the last column, and longer where the core is shared.
 """
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ MODEL = Model(
     changelog_event_bytes=1_000.0,
     changelog_ticket_bytes=2**10,
     restored_per_second=1_000.0,
+    records_per_ticket=2.0,
 )
 """A worker has 0.6 - 0.068 - 64 * 500 µs = 0.5 of a core free for events, each of 200 µs: 2,500 a second."""
 
@@ -34,7 +35,7 @@ def test_a_small_load_is_one_worker_with_eight_partitions_whose_tickets_are_all_
     assert found.cores == pytest.approx(0.2 + 0.068 + COMMITS_PER_SECOND * 500e-6)
     assert found.worker_memory_mib == pytest.approx(100 + 8_000 * 2**12 / 2**20)
     assert found.commit_cycle_seconds == pytest.approx(0.25)
-    assert found.worker_restore_seconds == pytest.approx(8.0)
+    assert found.worker_restore_seconds == pytest.approx(16.0)
     assert found.changelog_mb_per_second == pytest.approx(1.0)
 
 
