@@ -48,7 +48,7 @@ def tickets(app: Any, options: argparse.Namespace) -> Any:
         context = message_context()
         changed, outputs = cut(core.apply(context.partition, context.offset, timestamp_ms, key, value))
         for name, held in changed:
-            state.set_bytes(name.decode(), held)
+            state.set_bytes(name.decode("latin-1"), held)  # keys of the log are no UTF-8
         return outputs
 
     frame = app.dataframe(events).apply(step, stateful=True, metadata=True, expand=True)
