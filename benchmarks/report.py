@@ -21,6 +21,7 @@ TITLES = {
     "tickets": "Ticket job (stage 1): decode, policy, clocks, verdicts, facts, changelog, all durable",
     "uci": "Ticket job (stage 1) on the public UCI incident log",
     "services": "Service stage (stage 2): verdicts to compliance",
+    "both": "Both stages in one worker: tickets to compliance",
     "idle": "CPU of a worker with both stages, exactly_once, as a share of one core",
     "restore": "Restore: records of a changelog per second",
     "latency": "Event produced to fact readable",

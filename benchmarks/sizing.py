@@ -102,7 +102,7 @@ def fit(results: Json) -> Model:
 def checks(model: Model, results: Json) -> list[tuple[str, float, float]]:
     """(what, computed, measured) of measurements that `fit` does not use."""
     idle, held = results["idle"]["values"], results["deadlines"]["values"]
-    both = results["tickets"]["rows"]["slastream both stages, exactly_once"]["cpu_us"]
+    both = results["both"]["rows"]["slastream both stages, exactly_once"]["cpu_us"]
     unpaced = model.idle_share + (1_000 * model.event_us + UNPACED_COMMITS_PER_SECOND * model.commit_us) / 1e6
     memory = (_memory_bytes(model, held["open tickets"], 8) - model.worker_bytes) / held["open tickets"]
     return [
