@@ -283,13 +283,13 @@ def slices_of(
         if end > until:
             return
         good, total = (sum(column) for column in list(zip(*inside, strict=True))[1:])
-        if total:
-            share = good * WHOLE_OF_SLICES // total
-            yield (
-                end,
-                (WHOLE_OF_SLICES if good >= target * total else 0) if target is not None else share,
-                WHOLE_OF_SLICES,
-            )
+        if not total:
+            yield end, 0, 0
+            continue
+        share = good * WHOLE_OF_SLICES // total
+        if target is not None:
+            share = WHOLE_OF_SLICES if good >= target * total else 0
+        yield end, share, WHOLE_OF_SLICES
 
 
 def measure_of_events(account: Account, agreement: Agreement, promise: ServicePromise) -> Measure:
@@ -309,7 +309,7 @@ def measure_of_events(account: Account, agreement: Agreement, promise: ServicePr
 def counts_of(
     history: History, agreement: Agreement, promise: ServicePromise, first: int = 0
 ) -> Iterator[tuple[int, int, int]]:
-    """(instant, good, total) of what a promise counts: in its hours, from its beginning on, outside of maintenance.
+    """(instant, good, total) of what a promise counts: in its hours, from its beginning on; in maintenance nothing of it.
 
     From the `first` of the counts of the history on.
     """
@@ -325,7 +325,7 @@ def counts_of(
         if not promise.calendar.is_open(Instant(inside)):
             continue
         if not counts_maintenance and _is_maintained(history, count.component, inside, maintained):
-            continue
+            pair = (0, 0)  # its window stands, with less in it
         yield count.occurred_at, *pair
 
 

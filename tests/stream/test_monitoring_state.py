@@ -259,3 +259,25 @@ def test_a_heartbeat_says_nothing_new_and_costs_one_small_record() -> None:
         stage.event({"service": "mail", "occurred_at": instant(n), "state": "up"})
         assert stage.cut() <= 3
     assert len(stage.published) == said_before
+
+
+def test_a_window_of_which_maintenance_leaves_nothing_says_so() -> None:
+    promise = {"metric": "success", "target": "97%", "window": "day"}
+    policy = {**PLAIN, "agreements": {"a": {"kind": "sla", "promises": {"requests": promise}}}}
+    requests = {
+        "event_id": "c0", "service": "mail", "interval": "60s", "occurred_at": instant(60), "counts": {"good": 90, "total": 100},
+    }  # fmt: skip
+    planned = {
+        "maintenance_id": "CHG-9", "event_id": "m1", "service": "mail", "occurred_at": instant(500), "revision": 1,
+        "start": instant(0), "end": instant(80),
+    }  # fmt: skip
+    stage = Stage(loaded(policy), instant(END))
+    stage.event(requests)
+    stage.tick(instant(600))
+    stage.cut()
+    stage.event(planned)
+    stage.cut()
+    (line,) = stage.windows().values()
+    assert (line["good_events"], line["total_events"], line["ratio"]) == (0, 0, None)
+    assert not stage.facts()
+    assert [one["total_events"] for one in wanted(policy, [requests, planned], "availability", instant(600))] == [0]
