@@ -35,6 +35,11 @@ def gauge(name: str, *matchers: str, pick: str = "max") -> str:
     return f"{pick} without (instance) ({name}{{{', '.join((KEYS, *matchers))}}})"
 
 
+def of_tickets(name: str) -> str:
+    """A gauge that promises about services have, too: without those."""
+    return f"({gauge(name)} and on (service, agreement, promise, window) {gauge('sla_compliance_total')})"
+
+
 def target(expr: str, legend: str = "", shape: str = "time_series", *, is_instant: bool = False) -> Json:
     return {
         "datasource": DATASOURCE,
@@ -196,7 +201,7 @@ def now_row() -> list[Json]:
             "Objectives missed",
             "Promises of a service whose share in the running period is below the objective: with a budget below 0. The "
             "table below says which.",
-            f"count({gauge('sla_budget_remaining_ratio')} < 0) or (0 * count({gauge('sla_objective_ratio')}))",
+            f"count({of_tickets('sla_budget_remaining_ratio')} < 0) or (0 * count({of_tickets('sla_objective_ratio')}))",
             unit="short", decimals=0, no_value="no objectives", thresholds=((GREEN, None), (RED, 1)),
         ),
     ]  # fmt: skip
@@ -251,8 +256,8 @@ def compliance_row() -> list[Json]:
             "bring it back. Empty: nothing that counts yet.",
             [
                 table(gauge("sla_compliance_ratio")),
-                table(gauge("sla_objective_ratio")),
-                table(gauge("sla_budget_remaining_ratio")),
+                table(of_tickets("sla_objective_ratio")),
+                table(of_tickets("sla_budget_remaining_ratio")),
             ],
             size=(12, 9), unit="percentunit", decimals=2, no_value="nothing counts yet",
             custom={"align": "auto", "cellOptions": {"type": "auto"}},
@@ -268,7 +273,7 @@ def compliance_row() -> list[Json]:
             "started. Completed far above due means that late tickets are left open: nobody gets better by parking them.",
             [
                 *(target(share(basis), f"{{{{service}}}} {{{{agreement}}}} {basis}") for basis in ("completed", "due", "started")),
-                target(f"max by (agreement) ({gauge('sla_objective_ratio')})", "objective of {{agreement}}"),
+                target(f"max by (agreement) ({of_tickets('sla_objective_ratio')})", "objective of {{agreement}}"),
             ],
             size=(12, 9), unit="percentunit", decimals=2, no_value="nothing counts yet", min=0, max=1,
             overrides=[
@@ -285,7 +290,7 @@ def compliance_row() -> list[Json]:
             "Budget remaining",
             "What is left of the failures that the objective allows for the promises counted so far, the worst promise of "
             "each service and agreement. Below 0 the objective is missed; near 0 the next breach misses it.",
-            f"min by (service, agreement) ({gauge('sla_budget_remaining_ratio')})",
+            f"min by (service, agreement) ({of_tickets('sla_budget_remaining_ratio')})",
             "{{service}} {{agreement}}",
             size=(12, 7), unit="percentunit", decimals=0, no_value="no objective, or nothing counts yet",
             thresholds=((RED, None), (ORANGE, 0), (GREEN, 0.25)), min=-1, max=1,

@@ -109,7 +109,7 @@ SERVICE_STATE = Metric(
 
 EVENTS = Metric(
     "slastream_events_total", "counter", "records", ("topic", "source"),
-    "Events of tickets taken, by the source that they name.",
+    "Events of tickets, monitoring and maintenance taken, by the source that they name.",
 )  # fmt: skip
 REJECTED = Metric(
     "slastream_rejected_total", "counter", "records", ("topic", "reason"),
@@ -117,7 +117,7 @@ REJECTED = Metric(
 )  # fmt: skip
 LATE = Metric(
     "slastream_late_events_total", "counter", "records", ("topic",),
-    "Events behind which something was applied or declared already, so that their ticket was folded again.",
+    "Events behind which something was applied or declared already, so that their ticket was folded, or their service read, again.",
 )  # fmt: skip
 CORRECTIONS = Metric(
     "slastream_corrections_total", "counter", "messages", ("topic", "reason"),
@@ -158,6 +158,10 @@ STATE_KEYS = Metric(
     "slastream_state_keys", "gauge", "keys", ("table",),
     "Keys in the owned and restored partitions of a table.",
 )  # fmt: skip
+UNLISTED = Metric(
+    "slastream_unlisted_services", "gauge", "services", PARTITION,
+    "Monitored services that the policy does not list; they have its defaults.",
+)  # fmt: skip
 COMMIT_SECONDS = Metric(
     "slastream_commit_seconds", "histogram", "seconds", ("table",),
     "How long commits took: their number and sum (no buckets but the last).",
@@ -171,7 +175,7 @@ METRICS = (
     CLOCKS, VERDICTS, NEXT_DUE, OLDEST_OPEN, COMPLIANCE_MET, COMPLIANCE_TOTAL, COMPLIANCE_RATIO, OBJECTIVE_RATIO,
     BUDGET_RATIO, DURATION, CREDIT_EXPOSURE, INFO, AVAILABILITY_SECONDS, AVAILABILITY_RATIO, COVERAGE_RATIO, BURN_RATE,
     SERVICE_STATE, EVENTS, REJECTED, LATE, CORRECTIONS, EVENT_AGE, DEADLINE_DELAY,
-    PARTITION_TIME, LAG, OWNED, RESTORING, RESTORE_SECONDS, STATE_KEYS, COMMIT_SECONDS, SERIES,
+    PARTITION_TIME, LAG, OWNED, RESTORING, RESTORE_SECONDS, STATE_KEYS, UNLISTED, COMMIT_SECONDS, SERIES,
 )  # fmt: skip
 
 GATEWAY_REQUESTS = Metric(

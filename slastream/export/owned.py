@@ -78,8 +78,18 @@ class MonitoredService(Protocol):
 
 
 class Monitoring(Protocol):
-    """What a partition of stage 2 knows of monitoring."""
+    """What a partition of stage 2 knows of monitoring; counters by topic, or topic and source or reason."""
 
+    @property
+    def events(self) -> Counter[tuple[str, str]]: ...
+    @property
+    def rejected(self) -> Counter[tuple[str, str]]: ...
+    @property
+    def late(self) -> Counter[str]: ...
+    @property
+    def corrections(self) -> Counter[str]: ...
+    @property
+    def unlisted(self) -> int: ...
     @property
     def subjects(self) -> Mapping[str, MonitoredService]: ...
 

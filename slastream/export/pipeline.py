@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from slastream.core.units import SECOND
 from slastream.export import catalogue
 from slastream.export.catalogue import MAX_SOURCES, OTHER
-from slastream.export.owned import Owned, ServiceState, TicketState
+from slastream.export.owned import Monitoring, MonitoringPartition, Owned, ServiceState, TicketState
 from slastream.export.samples import HistogramSample, Labels, Sample, Samples
 
 RESTORED_STATES = frozenset({"running", "draining"})
@@ -103,7 +103,11 @@ class Pipeline:
                 self._ages.setdefault(topic, Histogram(catalogue.EVENT_AGE.buckets_us)).take(processor.ages_us)
                 self._delays.take(processor.delays_us)
             case ServiceState():
-                self._add_counts(seen, self._rejects(topic, processor.rejected))
+                counts = self._rejects(topic, processor.rejected)
+                if isinstance(processor, MonitoringPartition):
+                    for source in owned.stage.sources[1:]:
+                        counts.update(self._counts_of_monitoring(source, processor.monitoring))
+                self._add_counts(seen, counts)
             case _:
                 pass  # not restored yet
 
@@ -119,6 +123,17 @@ class Pipeline:
         counts[catalogue.LATE.name, (topic,)] = state.late
         for reason in catalogue.CORRECTION_REASONS:
             counts[catalogue.CORRECTIONS.name, (topic, reason)] = state.corrections[reason]
+        return counts
+
+    def _counts_of_monitoring(self, topic: str, state: Monitoring) -> Counter[tuple[str, Labels]]:
+        counts = self._rejects(
+            topic, Counter({reason: number for (of, reason), number in state.rejected.items() if of == topic})
+        )
+        for (of, source), number in state.events.items():
+            if of == topic:
+                counts[catalogue.EVENTS.name, (topic, self._bounded(topic, source))] += number
+        counts[catalogue.LATE.name, (topic,)] = state.late[topic]
+        counts[catalogue.CORRECTIONS.name, (topic, "retracted")] = state.corrections[topic]
         return counts
 
     def _rejects(self, topic: str, rejected: Counter[str]) -> Counter[tuple[str, Labels]]:
@@ -145,6 +160,7 @@ def partition_samples(partitions: Iterable[Owned]) -> Samples:
     time: list[Sample] = []
     restores: dict[Labels, float] = {}
     keys: dict[Labels, float] = {}
+    unlisted: list[Sample] = []
     for each in partitions:
         is_restored = each.processor is not None and each.state in RESTORED_STATES
         for source, (topic, number) in [(each.sources[key], key) for key in each.sources]:
@@ -158,6 +174,8 @@ def partition_samples(partitions: Iterable[Owned]) -> Samples:
             continue
         if processor.time > _BEFORE_ALL_TIME:
             time.append(((each.stage.tick_topic, str(each.partition)), processor.time / SECOND))
+        if isinstance(processor, MonitoringPartition):
+            unlisted.append(((each.stage.tick_topic, str(each.partition)), processor.monitoring.unlisted))
         table = (each.stage.table,)
         restores[table] = max(restores.get(table, 0.0), each.restore_seconds)
         held = processor.entries if isinstance(processor, TicketState) else processor.clocks
@@ -169,4 +187,5 @@ def partition_samples(partitions: Iterable[Owned]) -> Samples:
         catalogue.PARTITION_TIME.name: time,
         catalogue.RESTORE_SECONDS.name: list(restores.items()),
         catalogue.STATE_KEYS.name: list(keys.items()),
+        catalogue.UNLISTED.name: unlisted,
     }

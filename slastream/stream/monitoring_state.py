@@ -9,6 +9,7 @@ has its events handed on under the other's key, because that one may live in ano
 """
 
 import heapq
+from collections import Counter
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -57,7 +58,18 @@ class Said(NamedTuple):
 class Subject:
     """A service that lives here, and what was said of it."""
 
-    __slots__ = ("cause", "facts", "levels", "lines", "measures", "progress", "refreshed_at", "since", "wake_at")
+    __slots__ = (
+        "cause",
+        "cause_topic",
+        "facts",
+        "levels",
+        "lines",
+        "measures",
+        "progress",
+        "refreshed_at",
+        "since",
+        "wake_at",
+    )
 
     def __init__(self) -> None:
         self.facts: dict[FactKey, Said] = {}
@@ -67,6 +79,7 @@ class Subject:
         self.since = BEFORE_ALL
         self.refreshed_at = BEFORE_ALL
         self.cause = ""
+        self.cause_topic = MONITORING
         self.progress = -1
         self.wake_at: Instant | None = None
 
@@ -82,7 +95,14 @@ class MonitoringState:
         self._retention = max(policy.retention, self._longest)
         self._settled_until = BEFORE_ALL
         self.subjects: dict[str, Subject] = {}
-        self.corrections = 0
+        self.events: Counter[tuple[str, str]] = Counter()
+        """By topic and source: those taken, repetitions included."""
+        self.rejected: Counter[tuple[str, str]] = Counter()
+        """By topic and reason."""
+        self.late: Counter[str] = Counter()
+        """By topic: those of a time of which something was said already."""
+        self.corrections: Counter[str] = Counter()
+        """By topic: facts that an event of it took back."""
         self.backfill_at: int | None = None
         self._kept: dict[tuple[str, str], KeptEvents] = {}
         self._changed: dict[tuple[str, str], None] = {}
@@ -91,6 +111,11 @@ class MonitoringState:
         self._due: set[str] = set()
         self._heap: list[tuple[Instant, str]] = []
         self._outputs: list[Output] = []
+
+    @property
+    def unlisted(self) -> int:
+        """Services that the policy does not list: they have its defaults."""
+        return sum(name not in self.policy.services for name in self.subjects)
 
     # ---- restore -------------------------------------------------------------------------------------------------
 
@@ -178,8 +203,9 @@ class MonitoringState:
         if (event.occurred_at if isinstance(event, MonitoringEvent) else event.end) < self.time - self._retention:
             raise EventError("too_late", "occurred_at", "older than the retention, and what it concerns is settled")
         self._offsets[record.topic] = max(self._offsets[record.topic], record.offset)
-        self._take(event, record)
         source = event.source if isinstance(event, MonitoringEvent) else None
+        self.events[record.topic, source or ""] += 1
+        self._take(event, record)
         return Instant(min(event.occurred_at, record.timestamp_us) - self.policy.lateness_of(source))
 
     def _take(self, event: MonitoringEvent | MaintenanceEvent, record: Record) -> None:
@@ -199,8 +225,11 @@ class MonitoringState:
         subject.progress = max(subject.progress, record.offset)
         if change.since is None:
             return
+        concerned = [self.subjects[name] for name in users & self.subjects.keys()]
+        self.late[record.topic] += any(change.since < one.refreshed_at for one in concerned)
         for name in users & self.subjects.keys():
             one = self.subjects[name]
+            one.cause_topic = record.topic
             one.since = min(one.since, change.since)
             one.cause = event.event_id
             self._due.add(name)
@@ -343,7 +372,7 @@ class MonitoringState:
                 continue
             subject.facts[key] = said._replace(is_active=False)
             has_said = True
-            self.corrections += 1
+            self.corrections[subject.cause_topic] += 1
             if key[:2] in promised:
                 declared = Declared(name, *promised[key[0], key[1]], _fact(key, said))
                 self._emit(name, retraction_line(declared, said.occurrence, time, book, subject.cause))

@@ -151,6 +151,7 @@ class ServicePartition:
         try:
             self._advance(self.monitoring.apply(record))
         except EventError as error:
+            self.monitoring.rejected[record.topic, error.reason] += 1
             self._reject(record, error)
 
     def _take(self, clock: str, line: dict[str, object], offset: int) -> None:
@@ -262,7 +263,8 @@ class ServicePartition:
             self._outputs.append(Output(COMPLIANCE, service.encode(), name, orjson.dumps(message)))
 
     def _reject(self, record: Record, error: EventError) -> None:
-        self.rejected[error.reason] += 1
+        if record.topic not in KINDS:
+            self.rejected[error.reason] += 1
         self._outputs.append(rejected_output(record, error))
 
 

@@ -10,15 +10,20 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from export.scenario import POLICY, Desk, desk_at, own, policy_of
-from slastream.core.units import HOUR, SECOND, Instant, format_instant, parse_instant
+from slastream.core.units import HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
 from slastream.export import catalogue
 from slastream.export.collector import Collector
 from slastream.stream.runtime import State
+from slastream.stream.stage import Record
 
 NOW = parse_instant("2026-05-20T12:00:00Z")
 RESOLUTION = {"service": "mail", "agreement": "gold", "promise": "resolution"}
 RESPONSE = RESOLUTION | {"promise": "response"}
 WINDOW = {"window": "month"}
+OF_A_SERVICE = """
+version: 1
+agreements: {gold: {kind: sla, promises: {day: {metric: availability, target: 99%, window: day}}}}
+"""
 TICKETS = {"topic": "sla.tickets"}
 
 
@@ -318,3 +323,34 @@ def changed(ticket_id: str, status: str) -> dict[str, object]:
         "ticket_id": ticket_id, "occurred_at": at, "sequence": next(_sequence), "type": "changed",
         "ticket": {"status": status},
     }  # fmt: skip
+
+
+def test_monitoring_is_counted_by_topic() -> None:
+    """An outage of an hour is told, then that it ended within a minute: the breach is taken back."""
+    desk = Desk(policy_of(OF_A_SERVICE))
+    stage, offsets = desk.services, itertools.count()
+
+    def send(topic: str, value: bytes) -> None:
+        stage.apply(Record(topic, 0, next(offsets), NOW, b"mail", value, ()))
+
+    def word(before_us: int, state: str, source: str) -> bytes:
+        at = format_instant(Instant(NOW - before_us))
+        return orjson.dumps({"service": "mail", "occurred_at": at, "state": state, "source": source})
+
+    send("sla.monitoring", word(3 * HOUR, "up", "icinga"))
+    send("sla.monitoring", word(2 * HOUR, "down", "icinga"))
+    send("sla.monitoring", word(HOUR, "up", "icinga"))
+    stage.cut()
+    send("sla.monitoring", word(2 * HOUR - MINUTE, "up", "zabbix"))
+    send("sla.monitoring", b"no json")
+    send("sla.maintenance", b"{}")
+    stage.cut()
+    found = shown(desk)
+    assert found.value("slastream_events_total", topic="sla.monitoring", source="icinga") == 3
+    assert found.value("slastream_events_total", topic="sla.monitoring", source="zabbix") == 1
+    assert found.value("slastream_late_events_total", topic="sla.monitoring") == 1
+    assert found.value("slastream_late_events_total", topic="sla.maintenance") == 0
+    assert (found.value("slastream_corrections_total", topic="sla.monitoring", reason="retracted") or 0) >= 1
+    assert found.value("slastream_rejected_total", topic="sla.monitoring", reason="not_json") == 1
+    assert found.value("slastream_rejected_total", topic="sla.verdicts", reason="not_json") == 0
+    assert found.value("slastream_unlisted_services", topic="sla.verdicts", partition="0") == 1

@@ -29,6 +29,7 @@ from slastream.stream.stage import Record
 REPOSITORY = Path(__file__).parents[2]
 DASHBOARD = json.loads((REPOSITORY / "grafana" / "dashboards" / "services.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+TICKETS = json.loads((REPOSITORY / "grafana" / "dashboards" / "tickets.json").read_text())
 QUERIES = [
     pytest.param(target["expr"], id=f"{panel['title']} {target['refId']}")
     for panel in PANELS
@@ -141,3 +142,12 @@ def test_numbers_are_those_of_the_services(watched: Prometheus) -> None:
     assert watched.value(day % ("mail", "success")) == pytest.approx(0.99)
     assert watched.value(day % ("shop", "day")) == 1
     assert watched.value(query_of("Highest burn rate")) == pytest.approx(1000), "the last 5 min of web"
+
+
+def test_the_dashboard_of_tickets_shows_no_promise_about_a_service(watched: Prometheus) -> None:
+    queries = [target["expr"] for panel in TICKETS["panels"] for target in panel.get("targets", ())]
+    asked = [expr for expr in queries if "sla_objective_ratio" in expr or "sla_budget_remaining_ratio" in expr]
+    assert len(asked) == 5
+    assert watched.query("sla_objective_ratio")
+    for expr in asked:
+        assert not watched.query(expand(expr)), expr
