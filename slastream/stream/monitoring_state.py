@@ -329,7 +329,8 @@ class MonitoringState:
         if self.availability.kept_from > BEGINNING:  # a window that began before is settled
             since = max(since, self.availability.kept_from + self._longest)
         fresh: dict[FactKey, Said] = {}
-        wake: list[int] = []
+        begins = (agreement.effective_from for agreement, _ in self.availability.book.promises_of(name))
+        wake = [at + 1 for at in begins if at is not None and at >= time]
         for agreement, promise, measure in subject.measures:
             step = measure.next_step(time)
             from_there = since if since > BEFORE_ALL else None

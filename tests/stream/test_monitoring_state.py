@@ -281,3 +281,41 @@ def test_a_window_of_which_maintenance_leaves_nothing_says_so() -> None:
     assert (line["good_events"], line["total_events"], line["ratio"]) == (0, 0, None)
     assert not stage.facts()
     assert [one["total_events"] for one in wanted(policy, [requests, planned], "availability", instant(600))] == [0]
+
+
+def test_min_outage_first_news_and_effective_from_are_those_of_a_replay_at_each_cut() -> None:
+    """Up from 22:00, down from 23:00 to 23:02 and from 23:40 to 00:30; a cut at each sixtieth of the day."""
+    up, short, long = (
+        (22 * 3600, "up"),
+        [(23 * 3600, "down"), (23 * 3600 + 120, "up")],
+        [(85_200, "down"), (88_200, "up")],
+    )
+    events = service_events(up, *short, *long)
+    for field, more, effective_from in (
+        ("min_outage", {"min_outage": "5m"}, None),
+        ("before_first_news", {"before_first_news": "unknown", "min_coverage": 0}, None),
+        ("effective_from", {}, "2026-03-03"),
+        ("both", {"before_first_news": "unknown", "min_outage": "5m"}, "2026-03-03"),
+    ):
+        agreement: Json = orjson.loads(orjson.dumps(PLAIN["agreements"]["a"]))
+        agreement["promises"]["uptime"] |= more
+        if effective_from is not None:
+            agreement["effective_from"] = effective_from
+        policy = {**PLAIN, "agreements": {"a": agreement}}
+        stage, told = Stage(loaded(policy), instant(END)), events[:0]
+        for second in range(50 * 1440, 80 * 1440, 1440):
+            while len(told) < len(events) and events[len(told)]["occurred_at"] <= instant(second):
+                told.append(events[len(told)])
+                stage.event(told[-1])
+            stage.tick(instant(second))
+            stage.cut()
+            if second % 7200 == 0:
+                stage.restart()
+                stage.tick(instant(second))
+                stage.cut()
+            lines = [orjson.dumps(event) for event in told]
+            shown = replay_events(orjson.dumps(policy).decode(), lines, instant(second), "availability")
+            until = instant(second)
+            assert list(stage.windows().values()) == shown, (field, until)
+            facts = replay_events(orjson.dumps(policy).decode(), lines, until, "facts")
+            assert stage.facts() == {said(fact) for fact in facts if fact["at"] < until}, (field, until)
