@@ -48,7 +48,7 @@ BACKFILL_HEADER = "backfill"
 BACKFILL_SILENCE = 5 * MINUTE
 """A backfill without news for so long (broker time) has ended by itself."""
 
-MAX_AWAKE = 20_000
+MAX_AWAKE = 5_000
 """Tickets of a partition that are kept as objects (4 KB each); the others sleep as bytes."""
 
 ClockKey = tuple[str, str, int]

@@ -249,8 +249,7 @@ class _Worker:
     async def _after_change(self) -> None:
         if self._runtime.is_ready and not self._was_ready:
             self._was_ready = True
-            gc.collect()
-            gc.freeze()
+            gc.freeze()  # no collection before it: over a million restored tickets one takes seconds
             await _call(self._on_ready, self._runtime)
 
     async def _run_app(self, lifecycle: Lifecycle) -> None:
