@@ -85,7 +85,7 @@ class Account:
 
 
 class Cursor:
-    """Reads an account as it was `shift` earlier, at instants that only rise: no search, a few additions each."""
+    """Reads an account as it was `shift` earlier, at instants that only rise: one search, a few additions each."""
 
     __slots__ = ("_account", "_index", "_shift")
 
@@ -96,6 +96,8 @@ class Cursor:
         """The sums and their rates at `at`."""
         account, u = self._account, at - self._shift
         starts, index = account.starts, self._index
+        if index < 0:
+            index = bisect_right(starts, u) - 1
         while index + 1 < len(starts) and starts[index + 1] <= u:
             index += 1
         self._index = index

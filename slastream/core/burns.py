@@ -88,6 +88,10 @@ def burns_of(
             if windows[0][0].bad == 0 and windows[0][1].bad <= 0:
                 at = account.next_bad(at) if rate.bad == 0 else end
                 continue
+            above = _above(windows[0], limit)
+            if above.value <= 0 and above.slope <= 0:  # most pieces end here, before the other lines are made
+                at = end
+                continue
             offset = _first([_firing(windows, limit, coverage)], end - at)
         else:
             offset = _first(_stopping(windows, limit, coverage), end - at)
@@ -153,6 +157,11 @@ def first_offset(lines: Sequence[Line], length: int) -> int | None:
             if value < 0 or (value == 0 and is_strict):
                 return None
             continue
+        end = value + slope * length
+        if value > 0 and end > 0:
+            continue
+        if value < 0 and end < 0:
+            return None
         root = Fraction(-value, slope)
         if slope > 0 and (root > low or (root == low and is_strict)):
             low, is_low_open = root, is_strict
