@@ -256,6 +256,7 @@ class _Worker:
         gc.set_threshold(*GC_THRESHOLDS)
         app = make_app(self._settings, self._runtime.stages, lifecycle)
         starting = asyncio.create_task(app.start(), name="start")
+        starting.add_done_callback(_end_unless_started)
         await app.wait_for_stopped(self._stop)
         if app.crash_reason is not None:
             fail_stop("the application crashed", cause=app.crash_reason)
@@ -270,6 +271,12 @@ class _Worker:
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         log.info("stopped")
+
+
+def _end_unless_started(starting: asyncio.Task[None]) -> None:
+    """Nobody awaits the start: without this a broker lost in the middle of it left a worker that did nothing for ever."""
+    if not starting.cancelled() and (error := starting.exception()) is not None:
+        fail_stop("the application did not start", cause=error)
 
 
 def make_app(settings: WorkerSettings, stages: Sequence[Stage], lifecycle: Lifecycle) -> Any:
