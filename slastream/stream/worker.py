@@ -6,6 +6,7 @@ number of processes may run the same worker; Kafka's group hands out the partiti
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import logging
 import signal
@@ -253,6 +254,7 @@ class _Worker:
             await _call(self._on_ready, self._runtime)
 
     async def _run_app(self, lifecycle: Lifecycle) -> None:
+        faulthandler.enable()
         gc.set_threshold(*GC_THRESHOLDS)
         app = make_app(self._settings, self._runtime.stages, lifecycle)
         starting = asyncio.create_task(app.start(), name="start")

@@ -193,6 +193,10 @@ class Crew:
     def _is_to_start_again(self, worker: Worker, status: int) -> bool:
         if worker.is_asked_to_end and status in (0, -signal.SIGTERM):  # the second before Python could listen to it
             return False
+        if worker.is_asked_to_end and status == -signal.SIGSEGV:
+            # Seen once in about 100 stops in the middle of a start; not explained (docs/exactness.md). As a kill: must be exact.
+            self.counts["crashes at a stop"] += 1
+            return False
         reason = next((line for line in reversed(worker.log.splitlines()) if "ends with status" in line), "")
         if self.may_refuse and status == 71 and "start the newer program again" in reason:
             self.counts["refusals"] += 1
