@@ -114,6 +114,7 @@ def prometheus(folder: Path, target: int, alertmanager: str) -> Iterator[str]:
     command = [
         program("prometheus"), f"--web.listen-address=127.0.0.1:{port}", f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
+        "--rules.alert.resend-delay=5s",  # an Alertmanager that was started again hears of the alert only then; the default is 1m
     ]  # fmt: skip
     with started(command, port, folder / "prometheus.txt"):
         yield f"127.0.0.1:{port}"
