@@ -28,6 +28,7 @@ from slastream.wire.line_text import LineWriter
 from slastream.wire.lines import instant_text
 from slastream.wire.snapshots import (
     Correction,
+    Head,
     LogHead,
     Stored,
     decode_ticket,
@@ -119,7 +120,7 @@ class TicketPartition:
         self._lines = LineWriter(book)
         self._heap: list[tuple[Instant, str]] = []
         self._awake: dict[str, None] = {}
-        self._states: dict[str, tuple[bytes, Instant | None]] = {}
+        self._states: dict[str, tuple[bytes, Head]] = {}
         self._logs: dict[str, list[bytes]] = {}
         self._written: dict[bytes, bytes] = {}
         self._dirty: dict[str, None] = {}
@@ -137,23 +138,24 @@ class TicketPartition:
 
     def restore(self, key: bytes, value: bytes) -> None:
         if key == META_KEY:
+            progress_of(value)  # refuses a newer version
             meta = orjson.loads(value)
             self.offset, self.time, self._backfill_at = meta[1], meta[2], meta[3]
             return
         if is_log_key(key):
             self._logs.setdefault(log_head_of(value).ticket_id, []).append(value)
         else:
-            self._states[key.decode()] = value, head_of(value).wake_at
+            self._states[key.decode()] = value, head_of(value)
 
     def restored(self) -> None:
         """Puts tickets and logs together. A log without a ticket was written by a cut that came to nothing, and comes again."""
         self._broker_time = self.time
         logs, self._logs = self._logs, {}
         version = self.book.policy.version
-        for ticket_id, (state, wake_at) in self._states.items():
-            asleep = Asleep(state, logs.pop(ticket_id, []), wake_at, wake_at)
+        for ticket_id, (state, head) in self._states.items():
+            asleep = Asleep(state, logs.pop(ticket_id, []), head.wake_at, head.wake_at)
             self.entries[ticket_id] = asleep
-            if head_of(state).policy_version != version:
+            if head.policy_version != version:
                 self._judge_anew(self._wake_up(ticket_id, asleep))
         self._states = {}
         self._heap = [(e.planned_at, ticket_id) for ticket_id, e in self.entries.items() if e.planned_at is not None]

@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from slastream.core.rules import Rulebook
+from slastream.errors import SnapshotError
 from slastream.stream.stage import Cut, Record
 from slastream.stream.ticket_stage import META_KEY, TicketPartition
 from slastream.wire.policy_file import load_policy
@@ -64,3 +67,10 @@ def test_the_same_policy_changes_nothing() -> None:
     after = take_over(partition("4h"), before)
     assert not after.outputs
     assert [key for key, _ in after.state] == [META_KEY]
+
+
+def test_a_newer_record_of_the_partition_is_refused() -> None:
+    (meta,) = [value for key, value in feed(partition("4h"), 0).state if key == META_KEY]
+    assert meta is not None
+    with pytest.raises(SnapshotError, match="start the newer program again"):
+        partition("4h").restore(META_KEY, meta.replace(b"[1,", b"[2,", 1))
