@@ -13,7 +13,7 @@ from typing import Any
 
 from slastream.ingest.adapting import Adapter, Context, IgnoredError, View, take
 from slastream.ingest.field_text import ABSENT
-from slastream.ingest.signatures import Signature
+from slastream.ingest.signatures import STANDARD_WEBHOOKS, Signature
 
 STATES = {"opened": "open", "reopened": "open", "closed": "closed"}
 SEVERITIES = {"critical": "P1", "high": "P2", "medium": "P3", "low": "P4"}
@@ -90,16 +90,7 @@ GITLAB = Adapter(
     read=read,
     messages=True,
     signatures=(
-        Signature(
-            header="webhook-signature",
-            encoding="base64",
-            prefix="v1,",
-            separator=" ",
-            signed="{id}.{timestamp}.{body}",
-            timestamp_header="webhook-timestamp",
-            id_header="webhook-id",
-            key_prefix="whsec_",
-        ),
+        STANDARD_WEBHOOKS,
         Signature(header="x-gitlab-token", algorithm="token"),
     ),
     fields={

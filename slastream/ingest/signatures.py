@@ -50,6 +50,22 @@ class Signature:
     key_prefix: str = ""
 
 
+STANDARD_WEBHOOKS = Signature(
+    header="webhook-signature",
+    encoding="base64",
+    prefix="v1,",
+    separator=" ",
+    signed="{id}.{timestamp}.{body}",
+    timestamp_header="webhook-timestamp",
+    id_header="webhook-id",
+    key_prefix="whsec_",
+)
+"""A scheme that several senders share, with libraries in most languages.
+
+**Source:** https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+
 def why_not_genuine(
     signatures: Sequence[Signature], secret: bytes, body: bytes, headers: Mapping[str, str], now: Instant
 ) -> str | None:

@@ -9,21 +9,6 @@ from slastream.core.units import Instant
 from slastream.ingest.signatures import Signature, why_not_genuine
 from slastream.web.gateway_file import Source
 
-NATIVE_SIGNATURE = Signature(
-    header="webhook-signature",
-    encoding="base64",
-    prefix="v1,",
-    separator=" ",
-    signed="{id}.{timestamp}.{body}",
-    timestamp_header="webhook-timestamp",
-    id_header="webhook-id",
-    key_prefix="whsec_",
-)
-"""Of the contract's own events: Standard Webhooks, for which there are libraries in most languages.
-
-**Source:** https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-"""
-
 
 def bearing(sources: Sequence[Source], authorization: str) -> list[Source]:
     """Those whose bearer token came along, or that ask for none; known before a body is read."""

@@ -25,9 +25,10 @@ from slastream.core.units import SECOND, Instant
 from slastream.errors import EventError
 from slastream.ingest.adapters import Adapter, AdapterOptions
 from slastream.ingest.adapting import Place
+from slastream.ingest.signatures import STANDARD_WEBHOOKS
 from slastream.stream.failure import RepeatedLines
 from slastream.web.bodies import Refusal, TooLargeError, events_in, unpacked
-from slastream.web.credentials import NATIVE_SIGNATURE, Bucket, Failures, bearing, why_none_signed
+from slastream.web.credentials import Bucket, Failures, bearing, why_none_signed
 from slastream.web.event_log import REJECTED, Entry, EventLog, UnavailableError, entry_of
 from slastream.web.gateway_file import NATIVE, Limits, Source
 from slastream.web.gateway_metrics import GatewayMetrics
@@ -223,7 +224,7 @@ class Gateway:
 
     def _genuine(self, request: web.BaseRequest, sources: Sequence[Source], body: bytes) -> Intake:
         adapter = self._intakes[sources[0].name].adapter
-        signatures = (NATIVE_SIGNATURE,) if adapter is None else adapter.signatures
+        signatures = (STANDARD_WEBHOOKS,) if adapter is None else adapter.signatures
         now = Instant(int(time.time() * SECOND))
         source, why = why_none_signed(sources, signatures, body, request.headers, now)
         if source is None:
