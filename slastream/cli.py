@@ -113,6 +113,11 @@ def build_parser() -> argparse.ArgumentParser:
     schema.add_argument("name", metavar="NAME", help="policy, ticket-event, monitoring-event, verdict, fact, …")
     schema.set_defaults(run=run_schema)
 
+    rules = commands.add_parser("rules", help="print recording and alerting rules for Prometheus")
+    rules.add_argument("policy", metavar="POLICY", nargs="?", help="left out: the general set, for any policy")
+    rules.add_argument("--runbook", metavar="URL", help="where your people read docs/runbook.md")
+    rules.set_defaults(run=run_rules)
+
     topics = commands.add_parser("topics", help="broker topics as declared in topics/")
     topics.add_argument("action", choices=("create", "check", "list"))
     topics.add_argument("--broker", required=True, metavar="HOST:PORT")
@@ -318,6 +323,15 @@ def run_schema(options: argparse.Namespace) -> int:
 
     document = policy_schema() if options.name == "policy" else load_schema(options.name)
     print(json.dumps(document, indent=2, ensure_ascii=False))
+    return DONE
+
+
+def run_rules(options: argparse.Namespace) -> int:
+    from slastream.app import load_policy_path
+    from slastream.export.alert_rules import RUNBOOK, rules_text
+
+    policy = None if options.policy is None else load_policy_path(options.policy)
+    sys.stdout.write(rules_text(policy, options.runbook or RUNBOOK))
     return DONE
 
 

@@ -213,8 +213,31 @@ GATEWAY_METRICS = (
 )  # fmt: skip
 """Of the gateway, which is a process of its own."""
 
+NOTIFY_DELIVERIES = Metric(
+    "slastream_notify_deliveries_total", "counter", "requests", ("receiver", "outcome"),
+    "Requests to a receiver, by how they ended.",
+)  # fmt: skip
+NOTIFY_WAITING = Metric(
+    "slastream_notify_waiting_seconds", "gauge", "seconds", ("receiver",),
+    "For how long the oldest news has waited that a receiver has not taken; 0 when there is none.",
+)  # fmt: skip
+NOTIFY_ALERTS = Metric(
+    "slastream_notify_firing_alerts", "gauge", "alerts", ("alertname",),
+    "Alerts that are on, as told to Alertmanager.",
+)  # fmt: skip
+NOTIFY_LAG = Metric(
+    "slastream_notify_lag_records", "gauge", "records", ("topic",),
+    "Records of a topic that were not read yet.",
+)  # fmt: skip
+
+NOTIFY_METRICS = (NOTIFY_DELIVERIES, NOTIFY_WAITING, NOTIFY_ALERTS, NOTIFY_LAG)
+"""Of `slastream notify`, which is a process of its own."""
+
+EVERY_METRIC = (*METRICS, *GATEWAY_METRICS, *NOTIFY_METRICS)
+
 OPEN_STATUSES = ("running", "paused", "breached", "at_risk")
 VERDICT_WORDS = ("met", "breached", "cancelled")
+OUTCOMES = ("delivered", "failed", "given_up")
 BASES = ("completed", "due", "started")
 CORRECTION_REASONS = ("verdict", "retracted", "withdrawn")
 REJECT_REASONS = (
@@ -245,6 +268,9 @@ LABELS = {
     "reason": f"of a reject: {'/'.join(REJECT_REASONS)}; of a correction: {'/'.join(CORRECTION_REASONS)}",
     "partition": "number of the partition",
     "table": "changelog topic of the table",
+    "receiver": "of notify: Alertmanager's address, or the name of a webhook in its configuration",
+    "outcome": "/".join(OUTCOMES),
+    "alertname": "SlaTicketBreached/SlaServiceBreached/SlaBurnStarted",
 }
 
 
@@ -252,12 +278,12 @@ def as_markdown() -> str:
     """The page `docs/metrics.md`."""
     rows = [
         f"| `{m.name}` | {m.type} | {m.unit} | {', '.join(f'`{label}`' for label in m.labels) or '–'} | {m.help} |"
-        for m in (*METRICS, *GATEWAY_METRICS)
+        for m in EVERY_METRIC
     ]
     labels = [f"| `{name}` | {meaning.replace('/', ', ')} |" for name, meaning in LABELS.items()]
     buckets = [
         f"- `{m.name}`: {', '.join(f'{bound / SECOND:g}' for bound in m.buckets_us)} s"
-        for m in (*METRICS, *GATEWAY_METRICS)
+        for m in EVERY_METRIC
         if m.buckets_us
     ]
     return "\n".join(
@@ -284,6 +310,7 @@ on the loopback interface. The numbers are a snapshot, made for a scrape and at 
   again by the next owner.
 - `slastream_gateway_…` are those of `slastream gateway`, on a port of their own (`--metrics`), and where it listens when that is
   the loopback interface.
+- `slastream_notify_…` are those of `slastream notify`, on a port of their own (`--metrics`).
 - There are no ticket ids. `slastream_series` is how much Prometheus has to keep for one worker.
 - A ratio without a denominator has no sample: neither 0 nor 1.
 
