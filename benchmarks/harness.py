@@ -391,8 +391,8 @@ def compiled(subject: Subject, wheel: Path) -> Subject:
         folder = bench.folder / "wheel"
         if not folder.exists():
             zipfile.ZipFile(wheel).extractall(folder)
-        assert subject.prepare is not None
-        subject.prepare(bench, group)
+        if subject.prepare is not None:
+            subject.prepare(bench, group)
 
     def command(bench: Bench, group: str) -> list[str]:
         return ["env", f"PYTHONPATH={bench.folder / 'wheel'}:{REPOSITORY}", *subject.command(bench, group)]

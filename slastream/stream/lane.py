@@ -25,11 +25,14 @@ from faust.types import ConsumerMessage
 
 from slastream.stream.failure import fail_stop
 from slastream.stream.lifecycle import Lifecycle
+from slastream.stream.records import record_consumer
 from slastream.stream.runtime import Source, TopicPartition
+from slastream.stream.stage import Record
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+LOG_APPEND_TIME = 1
 FETCH_WAIT_MS = 100
 """How long a fetch waits for the first record; seeks wait as long at most."""
 SMALL_ROUND_RECORDS = 512
@@ -53,10 +56,10 @@ class Chunk(ConsumerMessage):  # type: ignore[misc]  # Faust is untyped here (py
 
     __slots__ = ("epoch", "previous_end", "source")
 
-    def __init__(self, source: Source, records: list[Any], generation: int) -> None:
+    def __init__(self, source: Source, records: list[Record], generation: int) -> None:
         last = records[-1]
         super().__init__(
-            last.topic, last.partition, last.offset, last.timestamp / 1000.0, last.timestamp_type, None, None, records,
+            last.topic, last.partition, last.offset, last.timestamp_us / 1e6, LOG_APPEND_TIME, None, None, records,
             None, 0, 0, source.partition, generation_id=generation,
         )  # fmt: skip
         self.source = source
@@ -79,7 +82,7 @@ class LaneSchema(faust.Schema):  # type: ignore[misc]  # untyped
 class Fetched(NamedTuple):
     """What one fetch brought, and the positions before and after it and the ends, of the partitions asked for."""
 
-    records: Mapping[TopicPartition, list[Any]]
+    records: Mapping[TopicPartition, list[Record]]
     starts: Mapping[TopicPartition, int]
     positions: Mapping[TopicPartition, int]
     ends: Mapping[TopicPartition, int]
@@ -97,14 +100,13 @@ class LaneConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  
     def _create_worker_consumer(self, _transport: Any) -> Any:
         """Upstream's with our settings, and always with Faust's assignor: it keeps co-partitioned topics together."""
         self._assignor = self.app.assignor
-        return aiokafka.AIOKafkaConsumer(
+        return record_consumer(
             **{**self.consumer.lane.client_options, **self.consumer.lane.consumer_options},
             group_id=self.app.conf.id,
             group_instance_id=self.app.conf.consumer_group_instance_id,
             partition_assignment_strategy=[self._assignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            isolation_level="read_committed",
         )
 
     async def fetch(self, partitions: Collection[TopicPartition]) -> Fetched:

@@ -12,6 +12,7 @@ from typing import Any
 import aiokafka
 
 from slastream.stream.commit import PROGRESS_HEADER
+from slastream.stream.records import record_consumer
 from slastream.stream.runtime import Message, OwnedPartition
 from slastream.stream.stage import Processor
 
@@ -26,11 +27,10 @@ class RestoreError(Exception):
 async def restore(owned: OwnedPartition, processor: Processor, client_options: Mapping[str, Any]) -> None:
     """Give `processor` the content of its table's partition. Raises RestoreError, or SnapshotError of the processor."""
     started = time.monotonic()
-    reader = aiokafka.AIOKafkaConsumer(
+    reader = record_consumer(
         **client_options,
         group_id=None,
         enable_auto_commit=False,
-        isolation_level="read_committed",
         auto_offset_reset="earliest",
         fetch_max_wait_ms=50,
         max_partition_fetch_bytes=4 << 20,
@@ -61,7 +61,7 @@ async def _read(reader: Any, owned: OwnedPartition, processor: Processor) -> "_K
             moved_at, position = time.monotonic(), here
         elif time.monotonic() - moved_at > STALL_SECONDS:
             raise RestoreError(f"{partition.topic}[{partition.partition}] stays at {here} of {end}")
-        for records in (await reader.getmany(partition, timeout_ms=200, max_records=8192)).values():
+        for records in (await reader.getmany(partition, timeout_ms=200)).values():
             owned.restored_records += len(records)
             kept.take(records)
     owned.restored_to = here

@@ -12,7 +12,7 @@ import aiokafka
 import faust
 import pytest
 from aiokafka.consumer.fetcher import Fetcher as AIOKafkaFetcher
-from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
@@ -62,6 +62,8 @@ RELIED_ON: dict[str, tuple[Any, str]] = {
     # aiokafka: fetching pops records and moves the position in one step; a rebalance waits for its listener.
     "Fetcher.fetched_records": (AIOKafkaFetcher.fetched_records, "be4348896b9b"),
     "FetchResult": (FetchResult, "d7db13f06de8"),
+    "PartitionRecords": (PartitionRecords, "94aa0da0dbec"),
+    "Fetcher._proc_fetch_request": (AIOKafkaFetcher._proc_fetch_request, "59bf948fff47"),
     "GroupCoordinator._on_join_prepare": (GroupCoordinator._on_join_prepare, "4d9524afc0ee"),
     "GroupCoordinator._on_join_complete": (GroupCoordinator._on_join_complete, "0b0b3d204b40"),
     "AIOKafkaConsumer.getmany": (aiokafka.AIOKafkaConsumer.getmany, "bc6d248e42a4"),
