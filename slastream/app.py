@@ -12,6 +12,12 @@ from slastream.core.policies import Policy
 from slastream.core.units import Instant, format_instant, parse_instant
 from slastream.errors import EventError, PolicyError
 from slastream.ingest.files import open_lines
+from slastream.report.building import build_report
+from slastream.report.comparison import load_report
+from slastream.report.explain import nearest_of
+from slastream.report.figures import ServiceLevelReport
+from slastream.report.report_period import ReportPeriod
+from slastream.report.report_source import customers_of, source_of
 from slastream.wire.availability_lines import availability_line, incident_line, service_fact_line
 from slastream.wire.events import canonical, decode_event
 from slastream.wire.lines import Json, compliance_line, fact_line, verdict_line
@@ -100,14 +106,31 @@ def lines_counted(lines: Lines, progress: Callable[[int], None] | None) -> Lines
     return read
 
 
-def replay(policy: Policy, lines: Lines, until: Instant | None = None, show: str = "verdicts") -> Replayed:
-    """Runs events through the engine; the same set of events gives the same lines whatever their order."""
-    keeps_facts = show in ("facts", "all")
+class Read(NamedTuple):
+    """What was read of a log: everything that happened up to `end`; `goes_on`: the log has more behind it."""
+
+    engine: TicketReplay
+    services: Availability
+    rejected: list[Rejected]
+    goes_on: bool
+
+
+def read_log(
+    policy: Policy,
+    lines: Lines,
+    until: Instant | None,
+    keeps_facts: bool = False,
+    keeps_services: bool = True,
+    last: Instant | None = None,
+) -> Read:
+    """Feeds the events up to `until` (the clock: what lies beyond it by more than the skew is rejected), or up to `last`."""
     engine = TicketReplay(policy, until, canonical, keeps_facts)
     services = Availability(policy, canonical)
-    keeps_services = show in ("availability", "facts", "incidents", "all") and services.book.has_promises
+    keeps_services = keeps_services and services.book.has_promises
     rejected: list[Rejected] = []
     latest = None if until is None else until + policy.max_clock_skew
+    last = until if last is None else last
+    goes_on = False
     for file, number, line in lines():
         try:
             event = decode_event(line)
@@ -119,7 +142,8 @@ def replay(policy: Policy, lines: Lines, until: Instant | None = None, show: str
         except EventError as error:
             rejected.append(Rejected(file, number, error.reason, error.path, str(error)))
             continue
-        if until is not None and at > until:
+        if last is not None and at > last:
+            goes_on = True
             continue
         engine.see(at)
         if isinstance(event, TicketEvent):
@@ -127,9 +151,50 @@ def replay(policy: Policy, lines: Lines, until: Instant | None = None, show: str
         elif keeps_services:
             services.feed(event)
     if engine.unordered:
-        _refold(engine, lines, until)
+        _refold(engine, lines, last)
+    return Read(engine, services, rejected, goes_on)
+
+
+def replay(policy: Policy, lines: Lines, until: Instant | None = None, show: str = "verdicts") -> Replayed:
+    """Runs events through the engine; the same set of events gives the same lines whatever their order."""
+    engine, services, rejected, _ = read_log(
+        policy, lines, until, show in ("facts", "all"), show in ("availability", "facts", "incidents", "all")
+    )
     engine.close()
     return Replayed(_shown(engine, services, show, rejected), rejected, engine.end)
+
+
+def service_level_report(
+    policy: Policy,
+    lines: Lines,
+    period: ReportPeriod,
+    customer: str | None = None,
+    until: Instant | None = None,
+    since: str | None = None,
+) -> ServiceLevelReport:
+    """The report of a period, as known at its end, or at `until`. A log that ends earlier makes it that of a running period.
+
+    `since` is the file of an earlier report in JSON. Raises PolicyError for a customer that nothing names, for an `until`
+    before the period begins, and for a file that is no report.
+    """
+    before = None if since is None else load_report(since)
+    calendars = [policy.calendars["24x7"], *(one.calendar for one in policy.agreements)]
+    start = min(period.bounds(one)[0] for one in calendars)
+    end = max(period.bounds(one)[1] for one in calendars)
+    if until is not None and until <= start:
+        raise PolicyError(f"--until {format_instant(until)}: lies before the period {period.text}; write a later one")
+    read = read_log(policy, lines, until, last=Instant(end - 1) if until is None else until)
+    engine, newest = read.engine, read.engine.newest
+    as_of = until if until is not None else end if read.goes_on or newest is None else newest
+    engine.see(as_of)
+    engine.close()
+    known = customers_of(engine, read.services)
+    if customer is not None and customer not in known:
+        raise PolicyError(
+            f"--customer {customer}: no agreement, service or ticket names it; {nearest_of(customer, known)}"
+        )
+    source = source_of(engine, read.services, period, customer, as_of, len(read.rejected), newest)
+    return build_report(source, before, since)
 
 
 def _future(at: Instant, until: Instant | None) -> str:

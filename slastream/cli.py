@@ -99,6 +99,18 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_argument("--format", default="text", choices=("text", "jsonl"))
     explain.set_defaults(run=run_explain)
 
+    report = commands.add_parser("report", help="the service level report that a customer gets")
+    report.add_argument("policy", metavar="POLICY")
+    report.add_argument("files", metavar="FILE", nargs="+")
+    report.add_argument("--period", required=True, metavar="P", help="a month (2026-03), a quarter (2026-Q1) or a year")
+    report.add_argument("--customer", metavar="C", help="left out: all customers")
+    report.add_argument("--out", metavar="FILE", help="write there instead of stdout")
+    report.add_argument("--format", default="html", choices=("html", "csv", "json", "pdf"))
+    report.add_argument("--language", default="en", choices=("en", "de", "ko"))
+    report.add_argument("--since", metavar="FILE", help="an earlier report in JSON: what it had otherwise is told")
+    report.add_argument("--until", metavar="T", help="as known then; left out: as known at the end of the period")
+    report.set_defaults(run=run_report)
+
     connect = commands.add_parser("connect", help="what an adapter makes of a payload that you saved")
     connect.add_argument("adapter", metavar="ADAPTER", help="jira, zendesk, alertmanager, …")
     connect.add_argument(
@@ -294,6 +306,28 @@ def run_explain(options: argparse.Namespace) -> int:
     )
     for line in told:
         print(line)
+    return DONE
+
+
+def run_report(options: argparse.Namespace) -> int:
+    from slastream.app import lines_counted, lines_of_files, load_policy_path, service_level_report
+    from slastream.local.output import open_output
+    from slastream.local.progress import counted
+    from slastream.report.forms import Names, report_bytes
+    from slastream.report.report_period import parse_period
+
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    policy, period = load_policy_path(options.policy), parse_period(options.period)
+    until = None if options.until is None else _instant("--until", options.until)
+    lines = lines_of_files(options.files)
+    with counted("events") as progress:
+        report = service_level_report(
+            policy, lines_counted(lines, progress), period, options.customer, until, options.since
+        )
+    written = report_bytes(report, options.format, options.language, Names(options.policy, tuple(options.files)))
+    with open_output(options.out) as out:
+        out.write(written)
     return DONE
 
 

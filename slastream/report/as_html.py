@@ -1,0 +1,152 @@
+"""A report as one HTML page: no scripts, no external resources, made for A4.
+
+Each number is a `data` element whose `value` is the exact one and whose `data-figure` is its path in the JSON form.
+"""
+
+import shlex
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from slastream.core.calendars import Calendar
+from slastream.report.as_json import plain
+from slastream.report.charts import Charts
+from slastream.report.figures import PromiseResult, ServiceLevelReport, Share
+from slastream.report.pictures import Pictures
+from slastream.report.words import Words, words_of
+
+LISTED = 12
+"""Rows of a long table; the JSON and CSV forms have all of them."""
+
+
+class Names(NamedTuple):
+    """The policy and the event files as the operator named them, for the commands that show more."""
+
+    policy: str
+    files: tuple[str, ...]
+
+    def command(self, *words: str) -> str:
+        """A command line over them: `command("explain", "--ticket", "OPS-1")`."""
+        return shlex.join(["slastream", words[0], self.policy, *self.files, *words[1:]])
+
+
+def report_html(report: ServiceLevelReport, language: str, names: Names) -> bytes:
+    words = words_of(language)
+    environment = Environment(
+        loader=PackageLoader("slastream.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.j2").render(
+        report=report,
+        words=words,
+        figure=Figures(report, words),
+        picture=Pictures(report, words, Charts()),
+        zone=Calendar.always(report.timezone),
+        names=names,
+        repeat=names.command("report", *_choice(report), "--format", "json"),
+        listed=LISTED,
+        views=_views(report),
+        promise_names=[f"{one.agreement} / {one.promise}" for one in report.promises],
+        has_months=_has_months,
+        months_with_clocks=_months_with_clocks(report),
+        definitions=[
+            name.split(".")[1] for name in words.texts if name.startswith("define.") and name.endswith(".text")
+        ],
+    )
+    return page.encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Numbers of the report by their path (`promises.0.kept`), as people read them and with their exact value."""
+
+    report: ServiceLevelReport
+    words: Words
+
+    def value(self, path: str) -> Any:
+        found: Any = self.report
+        for name in path.split("."):
+            found = found[int(name)] if name.isdigit() else getattr(found, name)
+        return found
+
+    def count(self, path: str, digits: int = 0) -> Markup:
+        value = self.value(path)
+        return self._data(path, value, self.words.word("", None) if value is None else self.words.number(value, digits))
+
+    def percent(self, path: str, digits: int = 1) -> Markup:
+        """Of a ratio; of a share its ratio."""
+        value = self.value(path)
+        if isinstance(value, Share):
+            return self._data(f"{path}.ratio", value.ratio, self.words.percent(value.ratio, digits))
+        return self._data(path, value, self.words.percent(value, digits))
+
+    def exactly(self, path: str) -> Markup:
+        """A ratio of the policy, with all of its digits."""
+        value = self.value(path)
+        return self._data(path, value, self.words.word("", None) if value is None else self.words.exactly(value))
+
+    def share(self, path: str) -> Markup:
+        """`met` of `total`."""
+        met, total = self.count(f"{path}.met"), self.count(f"{path}.total")
+        return escape(self.words.texts["format.share"]).format(met=met, total=total)
+
+    def duration(self, path: str) -> Markup:
+        value = self.value(path)
+        return self._data(path, value, self.words.duration(value))
+
+    def _data(self, path: str, value: Any, text: str) -> Markup:
+        name, exact = plain(path.rpartition(".")[2], value)
+        head = path.rpartition(".")[0]
+        return Markup('<data data-figure="{}" value="{}">{}</data>').format(
+            f"{head}.{name}" if head else name, "" if exact is None else exact, text
+        )
+
+
+def _choice(report: ServiceLevelReport) -> list[str]:
+    return ["--period", report.period, *([] if report.customer is None else ["--customer", report.customer])]
+
+
+def _has_months(promise: PromiseResult) -> bool:
+    return any(month.of(promise.basis).total for month in promise.months)
+
+
+def _months_with_clocks(report: ServiceLevelReport) -> list[int]:
+    """The places of the months in which a promise has something to count; the report's last one is always among them."""
+    months = range(len(report.promises[0].months)) if report.promises else range(0)
+    return [
+        number
+        for number in months
+        if number == len(months) - 1 or any(one.months[number].of(one.basis).total for one in report.promises)
+    ]
+
+
+class View(NamedTuple):
+    """Along one attribute: for each value the place in `report.views` of each promise's row, None where it has none."""
+
+    attribute: str
+    promises: list[tuple[str, str]]
+    rows: list[tuple[str | None, list[int | None]]]
+
+
+def _views(report: ServiceLevelReport) -> list[View]:
+    """The attributes that tell tickets apart, the values with most clocks first."""
+    places = {(one.attribute, one.value, one.agreement, one.promise): index for index, one in enumerate(report.views)}
+    views = []
+    for attribute in dict.fromkeys(one.attribute for one in report.views):
+        totals: dict[str | None, int] = {}
+        promises: set[tuple[str, str]] = set()
+        for one in report.views:
+            if one.attribute == attribute:
+                totals[one.value] = totals.get(one.value, 0) + one.kept.total
+                promises.add((one.agreement, one.promise))
+        if len(totals) > 1:
+            columns = sorted(promises)
+            values = sorted(totals, key=lambda value: -totals[value])
+            rows = [(value, [places.get((attribute, value, *column)) for column in columns]) for value in values]
+            views.append(View(attribute, columns, rows))
+    return views

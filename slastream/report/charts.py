@@ -1,0 +1,211 @@
+"""Charts as inline SVG, for paper and for screens: patterns and marks tell apart, not colour alone.
+
+A chart is 680 wide, the width of the text of an A4 page at 96 dpi, or half of that. Everything in it is text, lines and
+areas with a class; colours and patterns are in the page's style sheet. Every chart has a title and a description that says
+its numbers; it stands beside a table of the same numbers.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count, pairwise
+from math import ceil, floor, log10
+
+from markupsafe import Markup
+
+WIDTH = 680
+HALF = 320
+"""The width of a chart in one of two columns."""
+ROW = 22
+"""The height of a horizontal bar with its gap."""
+LETTER = 6.2
+"""About the width of a letter of the charts' text, which is 11 high."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place on a line; `value` None: nothing to show there. `text` is the value as people read it."""
+
+    label: str
+    value: float | None
+    text: str
+    is_marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A horizontal line across a chart."""
+
+    value: float
+    text: str
+    style: str = "objective"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a bar; `style` names its pattern (`solid`, `hatched`, `dotted`, `plain`)."""
+
+    value: float
+    style: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    label: str
+    parts: tuple[Part, ...]
+    text: str
+    mark: float | None = None
+
+
+class Charts:
+    """Makes the charts of one page; their ids are numbered, so that a page has each once."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def lines(
+        self,
+        title: str,
+        description: str,
+        points: Sequence[Point],
+        levels: Sequence[Level] = (),
+        axis: Sequence[Level] = (),
+        width: int = WIDTH,
+        height: int = 170,
+        is_joined: bool = True,
+        labels_values: bool = True,
+    ) -> Markup:
+        """Points from left to right, joined where neighbours have a value; `levels` are lines across, `axis` the faint ones."""
+        left, right, top, bottom = 46.0, 12.0, 18.0, 36.0
+        values = [*(one.value for one in points if one.value is not None), *(one.value for one in [*levels, *axis])]
+        low, high = min(values), max(values)
+        scale = (height - top - bottom) / ((high - low) or 1)
+        step = (width - left - right) / max(1, len(points))
+
+        def y(value: float) -> float:
+            return height - bottom - (value - low) * scale
+
+        def x(index: int) -> float:
+            return left + (index + 0.5) * step
+
+        parts = [_line("grid", left, y(one.value), width - right, y(one.value)) for one in axis]
+        parts += [_text(left - 6, y(one.value) + 4, one.text, "end") for one in axis]
+        for one in levels:
+            parts.append(_line(one.style, left, y(one.value), width - right, y(one.value)))
+            parts.append(_text(left + 4, y(one.value) - 4, one.text, "start", "level"))
+        places = [None if one.value is None else (x(index), y(one.value)) for index, one in enumerate(points)]
+        if is_joined:
+            for start, end in pairwise(places):
+                if start is not None and end is not None:
+                    parts.append(_line("trend", *start, *end))
+        shows_every = max(1, ceil(max((len(one.label) for one in points), default=0) * LETTER / step))
+        for index, (point, place) in enumerate(zip(points, places, strict=True)):
+            if (len(points) - 1 - index) % shows_every == 0:
+                parts.append(_text(x(index), height - 8, point.label, "middle"))
+            if place is None:
+                continue
+            parts.append(_mark(*place, point.is_marked))
+            if labels_values:
+                is_below = _is_valley([one.value for one in points], index)
+                parts.append(_text(place[0], place[1] + (16 if is_below else -8), point.text, "middle", "value"))
+        return self._svg(title, description, width, height, parts)
+
+    def bars(
+        self, title: str, description: str, bars: Sequence[Bar], full: float | None = None, width: int = WIDTH
+    ) -> Markup:
+        """Horizontal bars of parts; `full` is the value of the whole width, else the largest bar. A `mark` is a goal."""
+        label_room = min(0.4 * width, 12 + LETTER * max((len(one.label) for one in bars), default=0))
+        text_room = 12 + LETTER * max((len(one.text) for one in bars), default=0)
+        room = width - label_room - text_room
+        largest = full or max((sum(part.value for part in one.parts) for one in bars), default=0) or 1
+        shapes = []
+        for index, bar in enumerate(bars):
+            top, at = index * ROW + 3, label_room
+            shapes.append(_text(label_room - 8, top + 13, _cut(bar.label, (label_room - 8) / LETTER), "end"))
+            for part in bar.parts:
+                length = part.value / largest * room
+                shapes.append(_rect(part.style, at, top, length, ROW - 6))
+                at += length
+            if bar.mark is not None:
+                goal = label_room + bar.mark / largest * room
+                shapes.append(_line("goal", goal, top - 2, goal, top + ROW - 4))
+            shapes.append(_text(width - text_room + 8, top + 13, bar.text, "start", "value"))
+        return self._svg(title, description, width, len(bars) * ROW + 4, shapes)
+
+    def columns(
+        self, title: str, description: str, bars: Sequence[Bar], width: int = WIDTH, height: int = 180
+    ) -> Markup:
+        """Vertical bars of parts, the first part at the bottom, with the sum above and the label below."""
+        top, bottom = 20.0, 22.0
+        largest = max((sum(part.value for part in one.parts) for one in bars), default=0) or 1
+        step = width / max(1, len(bars))
+        shapes = [_line("axis", 0, height - bottom, width, height - bottom)]
+        for index, bar in enumerate(bars):
+            at, left, thick = height - bottom, index * step + step * 0.18, step * 0.64
+            for part in bar.parts:
+                length = part.value / largest * (height - top - bottom)
+                at -= length
+                shapes.append(_rect(part.style, left, at, thick, length))
+            shapes.append(_text(left + thick / 2, at - 5, bar.text, "middle", "value"))
+            shapes.append(_text(left + thick / 2, height - 6, bar.label, "middle"))
+        return self._svg(title, description, width, height, shapes)
+
+    def _svg(self, title: str, description: str, width: int, height: float, parts: Iterable[Markup]) -> Markup:
+        number = next(self._numbers)
+        return Markup(
+            '<svg class="chart" role="img" viewBox="0 0 {w} {h}" width="{w}" height="{h}" aria-labelledby="c{n}t c{n}d">'
+            '<title id="c{n}t">{t}</title><desc id="c{n}d">{d}</desc>{p}</svg>'
+        ).format(w=width, h=round(height), n=number, t=title, d=description, p=Markup("").join(parts))
+
+
+def _is_valley(values: Sequence[float | None], index: int) -> bool:
+    """Is the line above this point on both of its sides? Then its text stands below it."""
+    here = values[index]
+    near = [one for one in (*values[max(0, index - 1) : index], *values[index + 1 : index + 2]) if one is not None]
+    return here is not None and bool(near) and all(one > here for one in near)
+
+
+def ratio_axis(
+    values: Iterable[float], steps: Sequence[float] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+) -> list[float]:
+    """Levels of a ratio's axis: at most six, round, from below the smallest value up to 1 or a step above the largest."""
+    found = list(values)
+    low, high = min(found, default=0.0), max(found, default=1.0)
+    for step in steps:
+        first, last = floor(low / step - 1e-9), min(ceil(high / step + 1e-9), round(1 / step))
+        if last - first <= 5:
+            return [max(0, level) * step for level in range(max(0, first), max(last, first + 1) + 1)]
+    return [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def value_axis(highest: float) -> list[float]:
+    """Levels of an axis from 0: at most six, at 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** floor(log10(highest or 1) - 1)
+    for step in (power * one for one in (1, 2, 5, 10, 20, 50)):
+        if highest <= 5 * step:
+            return [step * index for index in range(ceil(highest / step) + 1)]
+    return [0.0, highest]
+
+
+def _cut(text: str, letters: float) -> str:
+    return text if len(text) <= letters else text[: max(1, int(letters) - 1)] + "…"
+
+
+def _text(x: float, y: float, text: str, anchor: str, style: str = "label") -> Markup:
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(style, x, y, anchor, text)
+
+
+def _line(style: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
+    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(style, x1, y1, x2, y2)
+
+
+def _rect(style: str, x: float, y: float, width: float, height: float) -> Markup:
+    return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+        style, x, y, width, height
+    )
+
+
+def _mark(x: float, y: float, is_marked: bool) -> Markup:
+    if is_marked:
+        return Markup('<path class="signal" d="M{:.1f} {:.1f}l5 9h-10z"/>').format(x, y - 6)
+    return Markup('<circle class="point" cx="{:.1f}" cy="{:.1f}" r="3"/>').format(x, y)

@@ -1,0 +1,290 @@
+"""The service level report as a value: every number that any of its forms shows, and what made it.
+
+Counts are integers, amounts decimals, ratios fractions, instants and durations microseconds. Names are those of the policy.
+`evidence` fields are numbers of `Evidence`, from 1.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from slastream.core.units import Duration, Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`met` of `total`."""
+
+    met: int
+    total: int
+
+    @property
+    def ratio(self) -> Fraction | None:
+        """None without anything to divide by: neither 100 % nor 0 %."""
+        return Fraction(self.met, self.total) if self.total else None
+
+    def __add__(self, other: "Share") -> "Share":
+        return Share(self.met + other.met, self.total + other.total)
+
+
+NONE_YET = Share(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Clocks of one promise in a half-open period, by each basis, and the cancelled beside them (semantics 6.1)."""
+
+    period: str
+    start: Instant
+    end: Instant
+    completed: Share
+    due: Share
+    started: Share
+    cancelled: int
+
+    def of(self, basis: str) -> Share:
+        match basis:
+            case "completed":
+                return self.completed
+            case "due":
+                return self.due
+            case _:
+                return self.started
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectivePeriod:
+    """A period of the agreement's objective that has time in common with the report's: its share, and what it still allows."""
+
+    start: Instant
+    end: Instant
+    is_running: bool
+    kept: Share
+    is_reached: bool | None
+    allowed: Decimal
+    remaining: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseResult:
+    """One promise about tickets; `kept` is the share of the objective's basis in the report's period."""
+
+    agreement: str
+    agreement_kind: str
+    promise: str
+    metric: str
+    basis: str
+    objective: Decimal | None
+    kept: Share
+    counts: Counts
+    open: int
+    open_breached: int
+    months: tuple[Counts, ...]
+    objective_periods: tuple[ObjectivePeriod, ...]
+    evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRow:
+    """A promise's share among the clocks whose ticket has this value (None: none) of an attribute."""
+
+    attribute: str
+    value: str | None
+    agreement: str
+    promise: str
+    kept: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A clock that broke in the period; `over_us` is the open time beyond the target so far, None for targets in days."""
+
+    ticket_id: str
+    agreement: str
+    promise: str
+    cycle: int
+    priority: str | None
+    group: str | None
+    breached_at: Instant
+    stopped_at: Instant | None
+    over_us: Duration | None
+
+
+@dataclass(frozen=True, slots=True)
+class BreachCount:
+    """Breaches of the period whose ticket has this value of an attribute."""
+
+    attribute: str
+    value: str | None
+    breaches: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgeBucket:
+    """Open tickets at the report's end whose age lies in `[from_days, before_days)` of 24 hours."""
+
+    from_days: int
+    before_days: int | None
+    in_time: int
+    breached: int
+    without_promise: int
+    evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCounts:
+    """A service's time in a period; or counted events, with `good` and `known` of them and nothing else."""
+
+    period: str
+    start: Instant
+    end: Instant
+    good_us: Duration
+    bad_us: Duration
+    excluded_us: Duration
+    unknown_us: Duration
+    good_events: Fraction
+    total_events: Fraction
+    ratio: Fraction | None
+    coverage: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A maximal interval of `down` that has time in common with the period; `end` None: it goes on."""
+
+    start: Instant
+    end: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceResult:
+    """One promise about a service. `windows` are the promise's own that ended in the period, of a rolling one the one that ends it.
+
+    The budget and what remains of it are of the report's period: of time, or of events where the promise counts those.
+    """
+
+    service: str
+    agreement: str
+    agreement_kind: str
+    promise: str
+    metric: str
+    target: Decimal
+    window: str
+    windows: Share
+    is_of_events: bool
+    counts: TimeCounts
+    budget_us: Fraction | None
+    budget_remaining_us: Fraction | None
+    budget_events: Fraction | None
+    budget_remaining_events: Fraction | None
+    outages: int
+    downtime_us: Duration
+    longest_us: Duration
+    mttr_us: Fraction | None
+    mtbf_us: Fraction | None
+    months: tuple[TimeCounts, ...]
+    outage_list: tuple[Outage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Clocks that count in no share, by why they ended."""
+
+    agreement: str
+    promise: str
+    reason: str
+    clocks: int
+    evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A due date set by hand on a clock that was open in the period."""
+
+    ticket_id: str
+    agreement: str
+    promise: str
+    due_at: Instant
+    by: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusions:
+    """What is in none of the shares, and why."""
+
+    cancelled: tuple[Cancelled, ...]
+    overrides: tuple[Override, ...]
+    tickets_without_promise: int
+    tickets_without_promise_evidence: int
+    rejected_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A number of an earlier month that the last report had otherwise."""
+
+    agreement: str
+    promise: str
+    period: str
+    measure: str
+    was: Share
+    now: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """What changed since a stored report; `since` None: none was given."""
+
+    since: str | None
+    since_policy_version: str | None
+    changes: tuple[Correction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reliable:
+    """Promises of customers' agreements kept, and the time in which services were good, each service once."""
+
+    kept: Share
+    good_us: Duration
+    known_us: Duration
+    availability: Fraction | None
+    outages: int
+    downtime_us: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The tickets behind a number: those that count for it, and those that count against it."""
+
+    number: int
+    agreement: str | None
+    promise: str | None
+    kept: tuple[str, ...]
+    missed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLevelReport:
+    """All of it. `as_of` is the instant up to which the log was read; a period that ends later is running."""
+
+    customer: str | None
+    period: str
+    start: Instant
+    end: Instant
+    as_of: Instant
+    is_running: bool
+    policy_version: str
+    tzdata_version: str
+    timezone: str
+    events_until: Instant | None
+    reliable: Reliable
+    promises: tuple[PromiseResult, ...]
+    views: tuple[ViewRow, ...]
+    breach_counts: tuple[BreachCount, ...]
+    breaches: tuple[Breach, ...]
+    ageing: tuple[AgeBucket, ...]
+    services: tuple[ServiceResult, ...]
+    exclusions: Exclusions
+    corrections: Corrections
+    evidence: tuple[Evidence, ...]

@@ -1,0 +1,161 @@
+"""The charts of a report: which numbers each one draws, and what it says of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from markupsafe import Markup
+
+from slastream.core.units import HOUR
+from slastream.report.charts import HALF, Bar, Charts, Level, Part, Point, ratio_axis
+from slastream.report.figures import AgeBucket, PromiseResult, ServiceLevelReport, ServiceResult
+from slastream.report.service_figures import services_once
+from slastream.report.words import Words
+
+LISTED = 12
+"""Bars of a chart; the table beside it has the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    report: ServiceLevelReport
+    words: Words
+    charts: Charts
+
+    def kept_promises(self) -> Markup:
+        """The first page's: each customer promise against its objective."""
+        promises = [one for one in self.report.promises if one.agreement_kind == "sla" and one.kept.total]
+        bars = [
+            Bar(
+                f"{one.agreement} / {one.promise}",
+                (Part(_ratio(one.kept.ratio), "solid"),),
+                self.words.percent(one.kept.ratio),
+                None if one.objective is None else float(one.objective),
+            )
+            for one in promises[:LISTED]
+        ]
+        return self._bars("picture.kept", bars, full=1.0, width=HALF)
+
+    def months(self, promise: PromiseResult) -> Markup:
+        """A promise's share by month against its objective."""
+        words, shares = self.words, [(month.period, month.of(promise.basis)) for month in promise.months]
+        points = [
+            Point(words.short_month(period), _or_none(share.ratio), words.percent(share.ratio))
+            for period, share in shares
+        ]
+        levels = []
+        if promise.objective is not None:
+            levels = [
+                Level(float(promise.objective), words("picture.objective", percent=words.exactly(promise.objective)))
+            ]
+        return self._ratio_lines(
+            words("picture.months.title", promise=f"{promise.agreement} / {promise.promise}"), points, levels
+        )
+
+    def service_months(self) -> Markup:
+        """All services' known time, by month."""
+        once = services_once(self.report.services)
+        points = []
+        for index, month in enumerate(once[0].months):
+            good = sum(one.months[index].good_us for one in once)
+            known = good + sum(one.months[index].bad_us for one in once)
+            ratio = Fraction(good, known) if known else None
+            points.append(Point(self.words.short_month(month.period), _or_none(ratio), self.words.percent(ratio, 2)))
+        return self._ratio_lines(self.words("picture.service_months.title"), points, [])
+
+    def downtime(self) -> Markup:
+        """The services that were down for longest."""
+        worst = sorted(services_once(self.report.services), key=lambda one: (-one.downtime_us, one.service))
+        bars = [
+            Bar(one.service, (Part(one.downtime_us / HOUR, "hatched"),), self.words.duration(one.downtime_us))
+            for one in worst[:LISTED]
+            if one.downtime_us
+        ]
+        return self._bars("picture.downtime", bars)
+
+    def has_budgets(self) -> bool:
+        return any(budget_used(one) for one in self.report.services)
+
+    def budgets(self) -> Markup:
+        """The part of each error budget that was used, the largest first; the goal's mark is the whole budget."""
+        used = [(one, share) for one in self.report.services if (share := budget_used(one)) is not None]
+        used.sort(key=lambda one: (-one[1], one[0].service, one[0].agreement, one[0].promise))
+        bars = [
+            Bar(
+                f"{one.service} / {one.promise}",
+                (
+                    Part(min(1.0, float(share)), "solid"),
+                    Part(min(1.0, max(0.0, float(share) - 1)), "hatched"),
+                ),
+                self.words.percent(share, 0),
+                1.0,
+            )
+            for one, share in used[:LISTED]
+            if share
+        ]
+        return self._bars("picture.budgets", bars, full=2.0)
+
+    def ageing(self) -> Markup:
+        bars = [
+            Bar(
+                self.age(one),
+                (Part(one.in_time, "plain"), Part(one.without_promise, "dotted"), Part(one.breached, "hatched")),
+                self.words.number(one.in_time + one.breached + one.without_promise),
+            )
+            for one in self.report.ageing
+        ]
+        title = self.words("picture.ageing.title")
+        return self.charts.columns(title, _description(bars), bars)
+
+    def age(self, bucket: AgeBucket) -> str:
+        if bucket.before_days is None:
+            return self.words("age.from", start=bucket.from_days)
+        return self.words("age.between", start=bucket.from_days, end=bucket.before_days)
+
+    def breaches(self, attribute: str) -> Markup:
+        found = [one for one in self.report.breach_counts if one.attribute == attribute]
+        bars = [
+            Bar(
+                self.words.word(attribute, one.value), (Part(one.breaches, "hatched"),), self.words.number(one.breaches)
+            )
+            for one in found[:LISTED]
+        ]
+        title = self.words("picture.breaches.title", attribute=self.words.word("attribute", attribute))
+        return self.charts.bars(title, _description(bars), bars, width=HALF)
+
+    def _bars(self, name: str, bars: Sequence[Bar], full: float | None = None, width: int | None = None) -> Markup:
+        title, description = self.words(f"{name}.title"), _description(bars)
+        if width is None:
+            return self.charts.bars(title, description, bars, full)
+        return self.charts.bars(title, description, bars, full, width)
+
+    def _ratio_lines(self, title: str, points: list[Point], levels: list[Level]) -> Markup:
+        known = [*(one.value for one in points if one.value is not None), *(one.value for one in levels)]
+        axis = [Level(value, self._axis(value)) for value in ratio_axis(known)]
+        description = "; ".join(f"{one.label}: {one.text}" for one in points if one.value is not None)
+        return self.charts.lines(title, description, points, levels, axis)
+
+    def _axis(self, value: float) -> str:
+        exact = Fraction(value).limit_denominator(10_000) * 100
+        digits = next(number for number in range(5) if (exact * 10**number).denominator == 1)
+        return self.words("format.percent", number=self.words.number(exact, digits))
+
+
+def budget_used(service: ServiceResult) -> Fraction | None:
+    """The part of the budget that is used; None where there is none."""
+    budget, remaining = service.budget_us, service.budget_remaining_us
+    if service.is_of_events:
+        budget, remaining = service.budget_events, service.budget_remaining_events
+    return 1 - remaining / budget if budget and remaining is not None else None
+
+
+def _ratio(ratio: Fraction | None) -> float:
+    return 0.0 if ratio is None else float(ratio)
+
+
+def _or_none(ratio: Fraction | None) -> float | None:
+    return None if ratio is None else float(ratio)
+
+
+def _description(bars: Iterable[Bar]) -> str:
+    return "; ".join(f"{one.label}: {one.text}" for one in bars)
