@@ -11,10 +11,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from slastream.core.calendars import Calendar
+from slastream.core.units import Duration
 from slastream.report.as_json import plain
 from slastream.report.charts import Charts
-from slastream.report.figures import PromiseResult, ServiceLevelReport, Share
-from slastream.report.pictures import Pictures
+from slastream.report.figures import Outage, PromiseResult, ServiceLevelReport, Share
+from slastream.report.pictures import Pictures, budget_used
+from slastream.report.service_figures import services_once
 from slastream.report.words import Words, words_of
 
 LISTED = 12
@@ -54,6 +56,9 @@ def report_html(report: ServiceLevelReport, language: str, names: Names) -> byte
         promise_names=[f"{one.agreement} / {one.promise}" for one in report.promises],
         has_months=_has_months,
         months_with_clocks=_months_with_clocks(report),
+        services_by_need=_by_need(report, keeps_events=True),
+        times_by_need=_by_need(report, keeps_events=False),
+        outages=_outages(report),
         definitions=[
             name.split(".")[1] for name in words.texts if name.startswith("define.") and name.endswith(".text")
         ],
@@ -123,6 +128,22 @@ def _months_with_clocks(report: ServiceLevelReport) -> list[int]:
         for number in months
         if number == len(months) - 1 or any(one.months[number].of(one.basis).total for one in report.promises)
     ]
+
+
+def _by_need(report: ServiceLevelReport, keeps_events: bool) -> list[int]:
+    """The places of the promises about services, those that lost most of their budget first."""
+    places = [place for place, one in enumerate(report.services) if keeps_events or not one.is_of_events]
+    return sorted(places, key=lambda place: -(budget_used(report.services[place]) or 0))
+
+
+def _outages(report: ServiceLevelReport) -> list[tuple[str, Outage, Duration]]:
+    """Each service's outages with how long they lasted until the report's end, the longest first."""
+    found = [
+        (one.service, outage, Duration((report.as_of if outage.end is None else outage.end) - outage.start))
+        for one in services_once(report.services)
+        for outage in one.outage_list
+    ]
+    return sorted(found, key=lambda one: -one[2])
 
 
 class View(NamedTuple):

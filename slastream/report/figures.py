@@ -253,13 +253,19 @@ class Reliable:
     downtime_us: Duration
 
 
+ABOUT = ("promise", "age", "cancelled", "without_promise")
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The tickets behind a number: those that count for it, and those that count against it."""
+    """The tickets behind a number: those that count for it, and those that count against it.
+
+    `about` is one of ABOUT; `detail` is what the number is of: `desk / closure`, an age, a reason.
+    """
 
     number: int
-    agreement: str | None
-    promise: str | None
+    about: str
+    detail: str
     kept: tuple[str, ...]
     missed: tuple[str, ...]
 

@@ -76,7 +76,7 @@ class Pictures:
     def has_budgets(self) -> bool:
         return any(budget_used(one) for one in self.report.services)
 
-    def budgets(self) -> Markup:
+    def budgets(self, half: bool = False) -> Markup:
         """The part of each error budget that was used, the largest first; the goal's mark is the whole budget."""
         used = [(one, share) for one in self.report.services if (share := budget_used(one)) is not None]
         used.sort(key=lambda one: (-one[1], one[0].service, one[0].agreement, one[0].promise))
@@ -93,7 +93,7 @@ class Pictures:
             for one, share in used[:LISTED]
             if share
         ]
-        return self._bars("picture.budgets", bars, full=2.0)
+        return self._bars("picture.budgets", bars, full=2.0, width=HALF if half else None)
 
     def ageing(self) -> Markup:
         bars = [

@@ -54,12 +54,10 @@ class EvidenceBook:
 
     pages: list[Evidence] = field(default_factory=list)
 
-    def put(
-        self, kept: Iterable[str], missed: Iterable[str], agreement: str | None = None, promise: str | None = None
-    ) -> int:
+    def put(self, about: str, detail: str, kept: Iterable[str], missed: Iterable[str]) -> int:
         """Tickets that count for a number and against it; returns its number."""
         number = len(self.pages) + 1
-        self.pages.append(Evidence(number, agreement, promise, tuple(sorted(set(kept))), tuple(sorted(set(missed)))))
+        self.pages.append(Evidence(number, about, detail, tuple(sorted(set(kept))), tuple(sorted(set(missed)))))
         return number
 
 

@@ -60,10 +60,10 @@ def _promise_result(source: Source, agreement: Agreement, promise: str, clocks: 
         ),
         objective_periods=tuple(_objective_periods(source, agreement, clocks)),
         evidence=source.evidence.put(
+            "promise",
+            f"{agreement.name} / {promise}",
             (one.ticket_id for one in counted if one.is_met),
             (one.ticket_id for one in counted if not one.is_met),
-            agreement.name,
-            promise,
         ),
     )
 
@@ -200,7 +200,10 @@ def ageing(source: Source) -> tuple[AgeBucket, ...]:
     for from_days, before_days, ids in zip(AGES_DAYS, (*AGES_DAYS[1:], None), inside, strict=True):
         by_state = Counter(states.get(one, "") for one in ids)
         page = source.evidence.put(
-            (one for one in ids if states.get(one) != "breached"), (one for one in ids if states.get(one) == "breached")
+            "age",
+            f"{from_days}–{before_days}" if before_days is not None else f"≥ {from_days}",
+            (one for one in ids if states.get(one) != "breached"),
+            (one for one in ids if states.get(one) == "breached"),
         )
         buckets.append(AgeBucket(from_days, before_days, by_state["in_time"], by_state["breached"], by_state[""], page))
     return tuple(buckets)
@@ -218,7 +221,7 @@ def exclusions(source: Source) -> Exclusions:
         cancelled=tuple(_cancelled(source)),
         overrides=tuple(_overrides(source)),
         tickets_without_promise=len(bare),
-        tickets_without_promise_evidence=source.evidence.put(bare, ()),
+        tickets_without_promise_evidence=source.evidence.put("without_promise", "", bare, ()),
         rejected_events=source.rejected,
     )
 
@@ -230,7 +233,7 @@ def _cancelled(source: Source) -> Iterable[Cancelled]:
         if clock.is_cancelled and start <= _ended_at(clock) < end:
             found.setdefault((*clock.key, clock.cancel_reason or ""), []).append(clock.ticket_id)
     for (agreement, promise, reason), ids in sorted(found.items()):
-        page = source.evidence.put((), ids, agreement, promise)
+        page = source.evidence.put("cancelled", f"{agreement} / {promise}, {reason}", (), ids)
         yield Cancelled(agreement, promise, reason, len(ids), page)
 
 

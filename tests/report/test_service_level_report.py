@@ -39,7 +39,7 @@ def test_the_worked_example_has_80_of_90_completed_and_80_of_100_due(tmp_path: P
 def test_the_evidence_of_a_share_has_its_tickets(tmp_path: Path) -> None:
     report = report_of(tmp_path, worked_example())
     page = report.evidence[report.promises[0].evidence - 1]
-    assert (page.agreement, page.promise) == ("gold", "resolution")
+    assert (page.about, page.detail) == ("promise", "gold / resolution")
     assert page.kept == tuple(f"T-{number:03}" for number in range(80))
     assert page.missed == tuple(f"T-{number:03}" for number in range(80, 100))
 

@@ -1,0 +1,131 @@
+"""The report of April 2016 of the UCI log: every figure again, from the raw file (`uci_by_hand`)."""
+
+import json
+import lzma
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import uci_by_hand as by_hand
+
+from slastream.app import load_policy_path, service_level_report
+from slastream.ingest.mapping import load_mapping
+from slastream.report.as_json import report_json
+from slastream.report.report_period import parse_period
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "uci"
+START, END = by_hand.month("2016-04")
+PROMISES = ("closure", "resolution")
+
+
+class Two(NamedTuple):
+    """The report as JSON, and what it is to be compared with."""
+
+    report: Any
+    tickets: list[by_hand.Ticket]
+    clocks: list[by_hand.Clock]
+
+    def of(self, promise: str) -> list[by_hand.Clock]:
+        return [one for one in self.clocks if one.promise == promise]
+
+
+@pytest.fixture(scope="module")
+def two(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Two:
+    packed = shared / "data" / "uci_incidents" / "incident_event_log_until_2016-04.csv.xz"
+    raw = tmp_path_factory.mktemp("uci") / "incidents.csv"
+    raw.write_bytes(lzma.decompress(packed.read_bytes()))
+    events = list(load_mapping(str(EXAMPLES / "mapping.yaml")).run([str(raw)], print))
+
+    def read() -> Iterator[tuple[str, int, bytes]]:
+        return (("uci", number, line) for number, line in enumerate(events, 1))
+
+    report = service_level_report(load_policy_path(EXAMPLES / "policy.yaml"), read, parse_period("2016-04"), "company")
+    tickets = by_hand.read_tickets(packed, END)
+    return Two(json.loads(report_json(report)), tickets, list(by_hand.clocks_of(tickets, END)))
+
+
+def pair(share: Any) -> tuple[int, int]:
+    return share["met"], share["total"]
+
+
+def test_each_month_of_each_promise_by_each_basis(two: Two) -> None:
+    for promise in two.report["promises"]:
+        for month in promise["months"]:
+            counted = by_hand.shares(two.of(promise["promise"]), *by_hand.month(month["period"]))
+            assert {basis: pair(month[basis]) for basis in counted} == counted, (promise["promise"], month["period"])
+
+
+def test_the_promises_of_the_month(two: Two) -> None:
+    assert [one["promise"] for one in two.report["promises"]] == list(PROMISES)
+    for promise in two.report["promises"]:
+        clocks = two.of(promise["promise"])
+        met, total = by_hand.shares(clocks, START, END)["completed"]
+        assert pair(promise["kept"]) == (met, total)
+        assert promise["kept"]["ratio"] == met / total
+        assert promise["open"] == sum(one.cycle.stopped is None for one in clocks)
+        assert promise["open_breached"] == sum(
+            one.cycle.stopped is None and one.cycle.broken is not None for one in clocks
+        )
+        [period] = promise["objective_periods"]
+        assert (period["allowed"], period["remaining"]) == pytest.approx((0.4 * total, 0.4 * total - (total - met)))
+        assert period["is_reached"] == (met >= 0.6 * total)
+    both = [by_hand.shares(two.of(one), START, END)["completed"] for one in PROMISES]
+    assert pair(two.report["reliable"]["kept"]) == (sum(met for met, _ in both), sum(total for _, total in both))
+
+
+def test_the_evidence_of_each_promise(two: Two) -> None:
+    for promise in two.report["promises"]:
+        page = two.report["evidence"][promise["evidence"] - 1]
+        counted = [one for one in two.of(promise["promise"]) if by_hand.belongs(one, "completed", START, END)]
+        assert page["kept"] == sorted({one.ticket for one in counted if one.is_met})
+        assert page["missed"] == sorted({one.ticket for one in counted if not one.is_met})
+
+
+@pytest.mark.parametrize("attribute", ["priority", "group"])
+def test_the_views(two: Two, attribute: str) -> None:
+    counts: dict[tuple[Any, str], list[int]] = {}
+    for clock in two.clocks:
+        if by_hand.belongs(clock, "completed", START, END):
+            row = counts.setdefault((getattr(clock.cycle.labels, attribute), clock.promise), [0, 0])
+            row[0] += clock.is_met
+            row[1] += 1
+    told = {
+        (one["value"], one["promise"]): list(pair(one["kept"]))
+        for one in two.report["views"]
+        if one["attribute"] == attribute
+    }
+    assert told == counts
+
+
+def test_the_breaches(two: Two) -> None:
+    broken = [one for one in two.clocks if one.cycle.broken is not None and START <= one.cycle.broken < END]
+    by_identity = {(one.ticket, one.promise): one.cycle for one in broken}
+    assert len(two.report["breaches"]) == len(broken) == len(by_identity)
+    for told in two.report["breaches"]:
+        cycle = by_identity[told["ticket_id"], told["promise"]]
+        assert told["breached_at"] == (None if cycle.broken is None else by_hand.rfc3339(cycle.broken))
+        assert told["stopped_at"] == (None if cycle.stopped is None else by_hand.rfc3339(cycle.stopped))
+        over = cycle.elapsed(END if cycle.stopped is None else cycle.stopped) - cycle.target
+        assert told["over_seconds"] == max(0, over) * 60
+    for attribute in ("priority", "group"):
+        told_counts = {
+            one["value"]: one["breaches"] for one in two.report["breach_counts"] if one["attribute"] == attribute
+        }
+        assert told_counts == Counter(getattr(one.cycle.labels, attribute) for one in broken)
+
+
+def test_the_age_of_open_tickets(two: Two) -> None:
+    told = {one["from_days"]: (one["in_time"], one["breached"], one["without_promise"]) for one in two.report["ageing"]}
+    assert told == by_hand.ages(two.tickets, two.clocks, END)
+
+
+def test_nothing_is_excluded(two: Two) -> None:
+    found = two.report["exclusions"]
+    assert (found["cancelled"], found["overrides"], found["tickets_without_promise"], found["rejected_events"]) == (
+        [],
+        [],
+        0,
+        0,
+    )

@@ -1,0 +1,194 @@
+"""The page of a report: valid, complete in itself, accessible, and made for paper."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from shutil import which
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, sync_playwright
+from report_scenario import report_of, worked_example
+
+from slastream.report.as_html import Names, report_html
+from slastream.report.as_pdf import report_pdf
+from slastream.report.words import LANGUAGES
+
+VOID = {"meta", "br", "link", "img", "hr", "input", "rect", "line", "circle", "path"}
+A4_IN_PIXELS = 794
+"""The width of A4 at 96 dpi."""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The worked example in each language."""
+    report = report_of(tmp_path_factory.mktemp("report"), worked_example())
+    names = Names("policy of acme.yaml", ("events.jsonl",))
+    return {language: report_html(report, language, names).decode() for language in LANGUAGES}
+
+
+@pytest.fixture(scope="module")
+def browser_page() -> Iterator[Page]:
+    chromium = which("chromium") or which("google-chrome")
+    if chromium is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no chromium on the PATH")
+        pytest.skip("no chromium on the PATH: install it to look at the pages")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": A4_IN_PIXELS, "height": 1123})
+        yield page
+        browser.close()
+
+
+class Outline(HTMLParser):
+    """Checks that elements nest, that ids are unique, and collects references."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.references: set[str] = set()
+        self.addresses: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.tags.append((tag, given))
+        if tag not in VOID:
+            self.open.append(tag)
+        if given.get("id"):
+            self.ids.append(given["id"] or "")
+        for name in ("aria-labelledby", "aria-describedby"):
+            self.references |= set((given.get(name) or "").split())
+        for name in ("href", "src", "xlink:href", "action", "data", "poster", "srcset"):
+            if given.get(name):
+                self.addresses.append(given[name] or "")
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+
+def outline(page: str) -> Outline:
+    found = Outline()
+    found.feed(page)
+    assert found.open == []
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_elements_nest_and_every_reference_leads_somewhere(pages: dict[str, str], language: str) -> None:
+    found = outline(pages[language])
+    assert len(found.ids) == len(set(found.ids))
+    assert found.references <= set(found.ids)
+    assert {address[1:] for address in found.addresses} <= set(found.ids)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_fetched(pages: dict[str, str], language: str) -> None:
+    page = pages[language]
+    assert all(address.startswith("#") for address in outline(page).addresses)
+    assert "<script" not in page
+    assert not re.findall(r"url\((?!#)|@import|https?://", page)
+
+
+def test_every_chart_says_what_it_shows_and_every_table_what_its_cells_are_of(pages: dict[str, str]) -> None:
+    page = pages["en"]
+    charts = re.findall(r'<svg class="chart" role="img".*?</svg>', page, re.DOTALL)
+    assert len(charts) >= 6
+    for chart in charts:
+        assert re.search(r"<title id=\"c\d+t\">[^<]+</title><desc id=\"c\d+d\">[^<]+</desc>", chart)
+        assert not re.search(r"nan|inf", re.sub(r">[^<]*<", "><", chart))
+    tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
+    assert len(tables) >= 8
+    for table in tables:
+        assert re.search(r"<caption>[^<]+</caption>", table)
+        assert table.count("<th ") == table.count('<th scope="')
+        assert table.count('<th scope="row"') == table.count("<tr>") - 1 > 0
+
+
+def test_a_name_cannot_bring_in_markup(tmp_path: Path) -> None:
+    events = [
+        {**one, "ticket": {**one["ticket"], "group": "<script>alert(1)</script>"}} if "ticket" in one else one
+        for one in worked_example()
+    ]
+    page = report_html(report_of(tmp_path, events), "en", Names("p.yaml", ("<b>.jsonl",))).decode()
+    assert "<script" not in page
+    assert "<b>" not in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(
+    pages: dict[str, str], browser_page: Page, language: str
+) -> None:
+    browser_page.set_content(pages[language])
+    found = Axe().run(browser_page)
+    assert found.violations_count == 0, found.generate_report()
+    assert browser_page.evaluate("document.documentElement.scrollWidth") <= A4_IN_PIXELS
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_of_a_chart_lies_outside_of_it_or_over_another(
+    pages: dict[str, str], browser_page: Page, language: str
+) -> None:
+    browser_page.set_content(pages[language])
+    assert browser_page.evaluate(OVERLAPS) == []
+
+
+OVERLAPS = """() => [...document.querySelectorAll("svg.chart[role=img]")].flatMap(chart => {
+    const frame = chart.getBoundingClientRect();
+    const texts = [...chart.querySelectorAll("text")].filter(one => one.textContent);
+    const boxes = texts.map(one => one.getBoundingClientRect());
+    const bad = [];
+    boxes.forEach((box, index) => {
+        if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 3 || box.bottom > frame.bottom + 3)
+            bad.push("outside: " + texts[index].textContent);
+        for (let other = index + 1; other < boxes.length; other++) {
+            const second = boxes[other];
+            const wide = Math.min(box.right, second.right) - Math.max(box.left, second.left);
+            const high = Math.min(box.bottom, second.bottom) - Math.max(box.top, second.top);
+            if (wide > 1 && high > 4) bad.push(texts[index].textContent + " over " + texts[other].textContent);
+        }
+    });
+    return bad;
+})"""
+
+
+def test_it_prints_as_pdf(pages: dict[str, str]) -> None:
+    if which("chromium") is None:
+        pytest.skip("no chromium on the PATH")
+    printed = report_pdf(pages["de"].encode())
+    assert printed.startswith(b"%PDF-")
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 12
+
+
+def test_the_wheel_has_the_templates_and_the_words(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    command = [
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(tmp_path),
+        str(root),
+    ]
+    subprocess.run([sys.executable, *command], check=True, timeout=200)
+    [wheel] = tmp_path.glob("*.whl")
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("templates", "catalogues"):
+        source = root / "slastream" / "report" / folder
+        assert {f"slastream/report/{folder}/{one.name}" for one in source.iterdir()} <= inside
