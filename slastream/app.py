@@ -308,6 +308,6 @@ def work(options: WorkerOptions) -> None:
     )
 
     async def serve(runtime: "Runtime") -> None:
-        await start_metrics_server(Collector(policy, lambda: runtime.owned.values()), options.metrics, runtime)
+        await start_metrics_server(Collector(policy, runtime), options.metrics, runtime)
 
     run_worker(settings, make_stages(policy), on_start=serve)

@@ -1,7 +1,9 @@
 """The worker's numbers for Prometheus: a snapshot of owned and restored state, never the hot path.
 
-- `catalogue` says which metrics there are: name, type, unit, labels, help. Documentation and tests are made from it.
+- `catalogue` says which metrics there are: name, type, unit, labels and their bounds, help. Documentation and tests are
+  made from it.
 - `owned` says what the collector looks at of a worker; the stream's classes have that shape.
+- `bounds` keeps the number of series small.
 - `gauges` adds up tickets' clocks and tallies; `pipeline` adds up what the worker itself did.
 - `collector` keeps the snapshot and hands it to prometheus_client; `server` answers `/metrics`, `/healthz`, `/readyz`.
 

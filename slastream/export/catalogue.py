@@ -1,4 +1,4 @@
-"""Which metrics there are. The collector, `docs/metrics.md` and the tests are made from this list.
+"""Which metrics there are: a row for each. The collector, `docs/metrics.md` and the tests are made from these tables.
 
 **Source:** the contract, section 5; names and units follow https://prometheus.io/docs/practices/naming/ but for
 `sla_compliance_total`, a gauge, whose name the contract fixes.
@@ -7,7 +7,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from slastream.core.events import STATES
 from slastream.core.units import DAY, HOUR, MINUTE, SECOND
+from slastream.wire.events import REASONS
 
 Type = Literal["gauge", "counter", "histogram"]
 
@@ -24,254 +26,197 @@ class Metric:
     buckets_us: tuple[int, ...] = ()
 
 
-def buckets_of(unit_us: int, *bounds: float) -> tuple[int, ...]:
-    """Upper bounds in microseconds."""
-    return tuple(round(bound * unit_us) for bound in bounds)
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One label: what it says, and how many values it may have (`words` are all that there are)."""
+
+    name: str
+    meaning: str
+    bound: str = ""
+    words: tuple[str, ...] = ()
 
 
-KEY = ("service", "agreement", "promise")
-WINDOW = (*KEY, "window")
-PARTITION = ("topic", "partition")
+def gauge(name: str, unit: str, labels: str, text: str) -> Metric:
+    return Metric(name, "gauge", unit, tuple(labels.split()), text)
 
-CLOCKS = Metric(
-    "sla_clocks", "gauge", "clocks", (*KEY, "priority", "status"),
-    "Open clocks by what they do; at_risk is running or paused past the last warning.",
-)  # fmt: skip
-VERDICTS = Metric(
-    "sla_verdicts_total", "counter", "clocks", (*KEY, "priority", "verdict"),
-    "Clocks that were met, breached (open ones too) or cancelled, made from the kept state.",
-)  # fmt: skip
-NEXT_DUE = Metric(
-    "sla_next_due_timestamp_seconds", "gauge", "seconds since 1970", KEY,
-    "Earliest due instant of the open clocks that are not breached.",
-)  # fmt: skip
-OLDEST_OPEN = Metric(
-    "sla_oldest_open_timestamp_seconds", "gauge", "seconds since 1970", KEY,
-    "Earliest start of the open clocks.",
-)  # fmt: skip
-COMPLIANCE_MET = Metric(
-    "sla_compliance_met", "gauge", "clocks", (*WINDOW, "basis"),
-    "Promises kept in the running period, by basis: the numerator.",
-)  # fmt: skip
-COMPLIANCE_TOTAL = Metric(
-    "sla_compliance_total", "gauge", "clocks", (*WINDOW, "basis"),
-    "Promises that count in the running period, by basis: the denominator.",
-)  # fmt: skip
-COMPLIANCE_RATIO = Metric(
-    "sla_compliance_ratio", "gauge", "ratio", WINDOW,
-    "Share of promises kept in the running period on the objective's basis; none without any that counts.",
-)  # fmt: skip
-OBJECTIVE_RATIO = Metric(
-    "sla_objective_ratio", "gauge", "ratio", WINDOW,
-    "Share of promises to keep, as agreed, or the target of a promise of a service; none without an objective.",
-)  # fmt: skip
-BUDGET_RATIO = Metric(
-    "sla_budget_remaining_ratio", "gauge", "ratio", WINDOW,
-    "Failures that the objective still allows, divided by those that it allows for the promises counted so far: "
-    "1 - (total - met) / ((1 - objective) * total); below 0 when overspent. Of a service: budget that remains in the whole "
-    "window divided by all of it.",
-)  # fmt: skip
-DURATION = Metric(
-    "sla_duration_seconds", "histogram", "seconds", ("service", "promise", "priority"),
-    "Open time from start to stop of the clocks that stopped (met or breached), without pauses, made from the kept state.",
-    buckets_of(MINUTE, 5, 15, 30) + buckets_of(HOUR, 1, 2, 4, 8) + buckets_of(DAY, 1, 2, 5, 10),
-)  # fmt: skip
-CREDIT_EXPOSURE = Metric(
-    "sla_credit_exposure", "gauge", "money", ("customer", "agreement", "currency"),
-    "Credits that the running period costs so far: the sum over this worker's services and promises. Add up over workers.",
-)  # fmt: skip
-INFO = Metric(
-    "sla_info", "gauge", "1", ("service", "agreement", "kind", "customer", "provider", "team"),
-    "Who stands behind a service and an agreement; always 1.",
-)  # fmt: skip
 
-AVAILABILITY_SECONDS = Metric(
-    "sla_availability_seconds", "gauge", "seconds", (*WINDOW, "state"),
-    "Elapsed time of the running window by what it counts as; the four add up to it.",
-)  # fmt: skip
-AVAILABILITY_RATIO = Metric(
-    "sla_availability_ratio", "gauge", "ratio", WINDOW,
-    "good / (good + bad) of the running window, of availability, success and latency; none under min_coverage or with nothing "
-    "counted.",
-)  # fmt: skip
-COVERAGE_RATIO = Metric(
-    "sla_coverage_ratio", "gauge", "ratio", WINDOW,
-    "Known time divided by the elapsed time that counts in the running window.",
-)  # fmt: skip
-BURN_RATE = Metric(
-    "sla_burn_rate", "gauge", "1", WINDOW,
-    "Bad ratio of the last `window` divided by 1 - target, for promises with burn alerts; none under min_coverage.",
-)  # fmt: skip
-SERVICE_STATE = Metric(
-    "sla_service_state", "gauge", "0 or 1", ("service", "state"),
-    "1 for the state of a service, by its members and planned maintenance; of a weighted one the state of its largest share.",
-)  # fmt: skip
+def counter(name: str, unit: str, labels: str, text: str) -> Metric:
+    return Metric(name, "counter", unit, tuple(labels.split()), text)
 
-EVENTS = Metric(
-    "slastream_events_total", "counter", "records", ("topic", "source"),
-    "Events of tickets, monitoring and maintenance taken, by the source that they name.",
-)  # fmt: skip
-REJECTED = Metric(
-    "slastream_rejected_total", "counter", "records", ("topic", "reason"),
-    "Records that could not be used and went to sla.rejected.",
-)  # fmt: skip
-LATE = Metric(
-    "slastream_late_events_total", "counter", "records", ("topic",),
-    "Events behind which something was applied or declared already, so that their ticket was folded, or their service read, again.",
-)  # fmt: skip
-CORRECTIONS = Metric(
-    "slastream_corrections_total", "counter", "messages", ("topic", "reason"),
-    "What late events changed of the published: a new revision (verdict), a fact taken back (retracted), a clock taken back "
-    "(withdrawn).",
-)  # fmt: skip
-EVENT_AGE = Metric(
-    "slastream_event_age_seconds", "histogram", "seconds", ("topic",),
-    "From an event's own instant to the broker's time of its record; lag and commit come on top.",
-    buckets_of(SECOND, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400),
-)  # fmt: skip
-DEADLINE_DELAY = Metric(
-    "slastream_deadline_delay_seconds", "histogram", "seconds", (),
-    "From a due instant to the broker's time of the record that made it declared; the commit comes on top.",
-    buckets_of(SECOND, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300, 3600),
-)  # fmt: skip
-PARTITION_TIME = Metric(
-    "slastream_partition_time_seconds", "gauge", "seconds since 1970", PARTITION,
-    "Partition time: what is due before it has been declared. It moves with events and ticks only.",
-)  # fmt: skip
-LAG = Metric(
-    "slastream_lag_records", "gauge", "records", PARTITION,
-    "Records of an owned partition that were not applied yet.",
-)  # fmt: skip
-OWNED = Metric(
-    "slastream_partition_owned", "gauge", "1", PARTITION,
-    "1 for each partition that this worker owns.",
-)  # fmt: skip
-RESTORING = Metric(
-    "slastream_partition_restoring", "gauge", "0 or 1", PARTITION,
-    "1 while an owned partition is not running yet: fenced, restored or sought.",
-)  # fmt: skip
-RESTORE_SECONDS = Metric(
-    "slastream_restore_seconds", "gauge", "seconds", ("table",),
-    "The longest restore among the owned partitions of a table.",
-)  # fmt: skip
-STATE_KEYS = Metric(
-    "slastream_state_keys", "gauge", "keys", ("table",),
-    "Keys in the owned and restored partitions of a table.",
-)  # fmt: skip
-UNLISTED = Metric(
-    "slastream_unlisted_services", "gauge", "services", PARTITION,
-    "Monitored services that the policy does not list; they have its defaults.",
-)  # fmt: skip
-COMMIT_SECONDS = Metric(
-    "slastream_commit_seconds", "histogram", "seconds", ("table",),
-    "How long commits took: their number and sum (no buckets but the last).",
-)  # fmt: skip
-SERIES = Metric(
-    "slastream_series", "gauge", "series", (),
-    "Series in this answer, buckets included, this one left out.",
-)  # fmt: skip
 
-METRICS = (
-    CLOCKS, VERDICTS, NEXT_DUE, OLDEST_OPEN, COMPLIANCE_MET, COMPLIANCE_TOTAL, COMPLIANCE_RATIO, OBJECTIVE_RATIO,
-    BUDGET_RATIO, DURATION, CREDIT_EXPOSURE, INFO, AVAILABILITY_SECONDS, AVAILABILITY_RATIO, COVERAGE_RATIO, BURN_RATE,
-    SERVICE_STATE, EVENTS, REJECTED, LATE, CORRECTIONS, EVENT_AGE, DEADLINE_DELAY,
-    PARTITION_TIME, LAG, OWNED, RESTORING, RESTORE_SECONDS, STATE_KEYS, UNLISTED, COMMIT_SECONDS, SERIES,
-)  # fmt: skip
+def histogram(name: str, labels: str, text: str, *buckets_us: float) -> Metric:
+    return Metric(name, "histogram", "seconds", tuple(labels.split()), text, tuple(map(round, buckets_us)))
 
-GATEWAY_REQUESTS = Metric(
-    "slastream_gateway_requests_total", "counter", "requests", ("source", "status"),
-    "Requests answered, by the HTTP status; the source is empty where none was found.",
-)  # fmt: skip
-GATEWAY_EVENTS = Metric(
-    "slastream_gateway_events_total", "counter", "events", ("source", "topic"),
-    "Events that Kafka has acknowledged.",
-)  # fmt: skip
-GATEWAY_REJECTED = Metric(
-    "slastream_gateway_rejected_total", "counter", "records", ("source", "reason"),
-    "Records that are no event; they went to sla.rejected.",
-)  # fmt: skip
-GATEWAY_IGNORED = Metric(
-    "slastream_gateway_ignored_total", "counter", "records", ("source", "reason"),
-    "Records of a vendor's payload that say nothing about service levels.",
-)  # fmt: skip
-GATEWAY_SECONDS = Metric(
-    "slastream_gateway_request_seconds", "histogram", "seconds", (),
-    "From the head of a request to its 202, Kafka's acknowledgement included.",
-    buckets_of(SECOND, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)  # fmt: skip
-GATEWAY_PENDING = Metric(
-    "slastream_gateway_pending_records", "gauge", "records", (),
-    "Records sent to Kafka and not acknowledged yet.",
-)  # fmt: skip
-GATEWAY_READY = Metric(
-    "slastream_gateway_ready", "gauge", "0 or 1", (),
-    "1 while Kafka takes records; with 0 every request gets a 503.",
-)  # fmt: skip
 
-GATEWAY_METRICS = (
-    GATEWAY_REQUESTS, GATEWAY_EVENTS, GATEWAY_REJECTED, GATEWAY_IGNORED, GATEWAY_SECONDS, GATEWAY_PENDING, GATEWAY_READY,
-)  # fmt: skip
-"""Of the gateway, which is a process of its own."""
-
-NOTIFY_DELIVERIES = Metric(
-    "slastream_notify_deliveries_total", "counter", "requests", ("receiver", "outcome"),
-    "Requests to a receiver, by how they ended.",
-)  # fmt: skip
-NOTIFY_WAITING = Metric(
-    "slastream_notify_waiting_seconds", "gauge", "seconds", ("receiver",),
-    "For how long the oldest news has waited that a receiver has not taken; 0 when there is none.",
-)  # fmt: skip
-NOTIFY_ALERTS = Metric(
-    "slastream_notify_firing_alerts", "gauge", "alerts", ("alertname",),
-    "Alerts that are on, as told to Alertmanager.",
-)  # fmt: skip
-NOTIFY_LAG = Metric(
-    "slastream_notify_lag_records", "gauge", "records", ("topic",),
-    "Records of a topic that were not read yet.",
-)  # fmt: skip
-
-NOTIFY_METRICS = (NOTIFY_DELIVERIES, NOTIFY_WAITING, NOTIFY_ALERTS, NOTIFY_LAG)
-"""Of `slastream notify`, which is a process of its own."""
-
-EVERY_METRIC = (*METRICS, *GATEWAY_METRICS, *NOTIFY_METRICS)
+# ---- Words and bounds ------------------------------------------------------------------------------------------------
 
 OPEN_STATUSES = ("running", "paused", "breached", "at_risk")
 VERDICT_WORDS = ("met", "breached", "cancelled")
 OUTCOMES = ("delivered", "failed", "given_up")
 BASES = ("completed", "due", "started")
+TIME_WORDS = ("good", "bad", "excluded", "unknown")
 CORRECTION_REASONS = ("verdict", "retracted", "withdrawn")
-REJECT_REASONS = (
-    "not_json", "too_large", "unknown_kind", "missing", "wrong_type", "bad_value", "bad_instant", "future", "too_late",
-)  # fmt: skip
 MAX_SOURCES = 100
-"""Sources beyond these are counted as OTHER: their names come from outside."""
+MAX_PRIORITIES = 20
 OTHER = "other"
+"""Counts the sources and priorities beyond the first so many that a process sees: those names come from outside."""
+SERIES_LIMIT = 50_000
+"""Series of one worker, at most: beyond it whole services are left out, those that the policy does not list first."""
 
-LABELS = {
-    "service": "the ticket's service; empty for tickets without one. As many as services are seen",
-    "agreement": "name in the policy",
-    "promise": "name in the policy",
-    "priority": "the ticket's priority; empty without one. As many as the desk uses",
-    "status": f"of a clock: {'/'.join(OPEN_STATUSES)}; of a request: HTTP's number",
-    "verdict": "/".join(VERDICT_WORDS),
-    "window": "kind of the running period: day/week/month/quarter/year, or rolling, such as 28d; of a burn rate the time that "
-    "it looks back, such as 5m",
-    "state": "what time counts as: good/bad/excluded/unknown; of a service up/degraded/maintenance/unknown/down",
-    "basis": "/".join(BASES),
-    "customer": "of the agreement, else of the service in the policy; empty without one",
-    "currency": "of the agreement's credits",
-    "kind": "sla/ola/uc",
-    "provider": "of the service in the policy",
-    "team": "of the service in the policy",
-    "topic": "a topic that the worker reads, or the gateway writes",
-    "source": f"the event's own, at most {MAX_SOURCES} and `{OTHER}`; of the gateway: the name in its configuration",
-    "reason": f"of a reject: {'/'.join(REJECT_REASONS)}; of a correction: {'/'.join(CORRECTION_REASONS)}",
-    "partition": "number of the partition",
-    "table": "changelog topic of the table",
-    "receiver": "of notify: Alertmanager's address, or the name of a webhook in its configuration",
-    "outcome": "/".join(OUTCOMES),
-    "alertname": "SlaTicketBreached/SlaServiceBreached/SlaBurnStarted",
-}
+_POLICY, _LISTED = "as many as the policy names", "as many as the policy lists"
+LABELS = (
+    Label("service", "the ticket's or the monitored service; empty for tickets without one",
+          f"as many as are seen, until a worker has {SERIES_LIMIT:,} series"),
+    Label("agreement", "name in the policy", _POLICY),
+    Label("promise", "name in the policy", _POLICY),
+    Label("priority", "the ticket's; empty without one", f"{MAX_PRIORITIES} of a worker, the rest is `{OTHER}`"),
+    Label("status", "what an open clock does; of a gateway's request HTTP's number", words=OPEN_STATUSES),
+    Label("verdict", "how a clock ended, or that it is late", words=VERDICT_WORDS),
+    Label("window", "the running period (`month`), or a rolling one (`28d`); of a burn rate how far it looks back (`5m`)", _POLICY),
+    Label("state", "what time counts as; of a service what it is", words=(*TIME_WORDS, *STATES)),
+    Label("basis", "which promises count: those that stopped, fell due or started", words=BASES),
+    Label("customer", "of the agreement, else of the service; empty without one", _POLICY),
+    Label("currency", "of the agreement's credits", _POLICY),
+    Label("kind", "of the agreement", words=("sla", "ola", "uc")),
+    Label("provider", "of the service; empty without one", _LISTED),
+    Label("team", "of the service; empty without one", _LISTED),
+    Label("topic", "a topic that the worker reads, or the gateway writes", "4"),
+    Label("source", "the event's own; of the gateway the name in its configuration",
+          f"{MAX_SOURCES} of a topic and worker, the rest is `{OTHER}`"),
+    Label("reason", "of a reject, or of a correction", words=(*REASONS, *CORRECTION_REASONS)),
+    Label("partition", "its number", "as many as the topics have"),
+    Label("table", "changelog topic of the table", "2"),
+    Label("version", "of a policy", "those that the workers run by"),
+    Label("receiver", "of notify: Alertmanager's address, or the configured name of a webhook", "as many as are configured"),
+    Label("outcome", "how a request to a receiver ended", words=OUTCOMES),
+    Label("alertname", "of an alert", words=("SlaTicketBreached", "SlaServiceBreached", "SlaBurnStarted")),
+)  # fmt: skip
+
+# ---- Metrics ---------------------------------------------------------------------------------------------------------
+
+_KEY = "service agreement promise"
+_WINDOW = f"{_KEY} window"
+_PARTITION = "topic partition"
+_EPOCH = "seconds since 1970"
+
+# fmt: off
+CLOCKS = gauge("sla_clocks", "clocks", f"{_KEY} priority status",
+    "Open clocks by what they do; at_risk is running or paused past the last warning.")
+VERDICTS = counter("sla_verdicts_total", "clocks", f"{_KEY} priority verdict",
+    "Clocks that were met, breached (open ones too) or cancelled, made from the kept state.")
+NEXT_DUE = gauge("sla_next_due_timestamp_seconds", _EPOCH, _KEY,
+    "Earliest due instant of the open clocks that are not breached.")
+OLDEST_OPEN = gauge("sla_oldest_open_timestamp_seconds", _EPOCH, _KEY,
+    "Earliest start of the open clocks.")
+COMPLIANCE_MET = gauge("sla_compliance_met", "clocks", f"{_WINDOW} basis",
+    "Promises kept in the running period, by basis: the numerator.")
+COMPLIANCE_TOTAL = gauge("sla_compliance_total", "clocks", f"{_WINDOW} basis",
+    "Promises that count in the running period, by basis: the denominator.")
+COMPLIANCE_RATIO = gauge("sla_compliance_ratio", "ratio", _WINDOW,
+    "Share of promises kept in the running period on the objective's basis; none without any that counts.")
+OBJECTIVE_RATIO = gauge("sla_objective_ratio", "ratio", _WINDOW,
+    "Share of promises to keep, as agreed, or the target of a promise of a service; none without an objective.")
+BUDGET_RATIO = gauge("sla_budget_remaining_ratio", "ratio", _WINDOW,
+    "Failures that the objective still allows, divided by those that it allows for the promises counted so far: "
+    "1 - (total - met) / ((1 - objective) * total); below 0 when overspent. Of a service: budget that remains in the whole "
+    "window divided by all of it.")
+DURATION = histogram("sla_duration_seconds", "service promise priority",
+    "Open time from start to stop of the clocks that stopped (met or breached), without pauses, made from the kept state.",
+    5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, DAY, 2 * DAY, 5 * DAY, 10 * DAY)
+CREDIT_EXPOSURE = gauge("sla_credit_exposure", "money", "customer agreement currency",
+    "Credits that the running period costs so far: the sum over this worker's services and promises. Add up over workers.")
+INFO = gauge("sla_info", "1", "service agreement kind customer provider team",
+    "Who stands behind a service and an agreement; always 1.")
+
+AVAILABILITY_SECONDS = gauge("sla_availability_seconds", "seconds", f"{_WINDOW} state",
+    "Elapsed time of the running window by what it counts as; the four add up to it.")
+AVAILABILITY_RATIO = gauge("sla_availability_ratio", "ratio", _WINDOW,
+    "good / (good + bad) of the running window, of availability, success and latency; none under min_coverage or with nothing "
+    "counted.")
+COVERAGE_RATIO = gauge("sla_coverage_ratio", "ratio", _WINDOW,
+    "Known time divided by the elapsed time that counts in the running window.")
+BURN_RATE = gauge("sla_burn_rate", "1", _WINDOW,
+    "Bad ratio of the last `window` divided by 1 - target, for promises with burn alerts; none under min_coverage.")
+SERVICE_STATE = gauge("sla_service_state", "0 or 1", "service state",
+    "1 for the state of a service, by its members and planned maintenance; of a weighted one the state of its largest share.")
+
+EVENTS = counter("slastream_events_total", "records", "topic source",
+    "Events of tickets, monitoring and maintenance taken, by the source that they name.")
+REJECTED = counter("slastream_rejected_total", "records", "topic reason",
+    "Records that could not be used and went to sla.rejected.")
+LATE = counter("slastream_late_events_total", "records", "topic",
+    "Events behind which something was applied or declared already, so that their ticket was folded, or their service read, again.")
+CORRECTIONS = counter("slastream_corrections_total", "messages", "topic reason",
+    "What late events changed of the published: a new revision (verdict), a fact taken back (retracted), a clock taken back "
+    "(withdrawn).")
+EVENT_AGE = histogram("slastream_event_age_seconds", "topic",
+    "From an event's own instant to the broker's time of its record; lag and commit come on top.",
+    *(bound * SECOND for bound in (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400)))
+DEADLINE_DELAY = histogram("slastream_deadline_delay_seconds", "",
+    "From a due instant to the broker's time of the record that made it declared; the commit comes on top.",
+    *(bound * SECOND for bound in (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300, 3600)))
+PARTITION_TIME = gauge("slastream_partition_time_seconds", _EPOCH, _PARTITION,
+    "Partition time: what is due before it has been declared. It moves with events and ticks only.")
+LAG = gauge("slastream_lag_records", "records", _PARTITION,
+    "Records of an owned partition that were not applied yet.")
+OWNED = gauge("slastream_partition_owned", "1", _PARTITION,
+    "1 for each partition that this worker owns.")
+RESTORING = gauge("slastream_partition_restoring", "0 or 1", _PARTITION,
+    "1 while an owned partition is not running yet: fenced, restored or sought.")
+RESTORE_SECONDS = gauge("slastream_restore_seconds", "seconds", "table",
+    "The longest restore among the owned partitions of a table.")
+STATE_KEYS = gauge("slastream_state_keys", "keys", "table",
+    "Keys in the owned and restored partitions of a table.")
+UNLISTED = gauge("slastream_unlisted_services", "services", _PARTITION,
+    "Monitored services that the policy does not list; they have its defaults.")
+COMMIT_SECONDS = histogram("slastream_commit_seconds", "table",
+    "How long commits took: their number and sum (no buckets but the last).")
+REBALANCES = counter("slastream_rebalances_total", "assignments", "",
+    "How often Kafka has assigned partitions to this worker: one when it starts, and one for every change of the group.")
+POLICY_LOADED = gauge("slastream_policy_loaded_timestamp_seconds", _EPOCH, "version",
+    "When this worker began to work by this version of the policy.")
+SERIES = gauge("slastream_series", "series", "",
+    "Series in this answer, buckets included.")
+SERIES_LEFT_OUT = gauge("slastream_series_left_out", "series", "",
+    f"Series of whole services that are not in this answer, because it would have more than {SERIES_LIMIT:,}.")
+
+GATEWAY_REQUESTS = counter("slastream_gateway_requests_total", "requests", "source status",
+    "Requests answered, by the HTTP status; the source is empty where none was found.")
+GATEWAY_EVENTS = counter("slastream_gateway_events_total", "events", "source topic",
+    "Events that Kafka has acknowledged.")
+GATEWAY_REJECTED = counter("slastream_gateway_rejected_total", "records", "source reason",
+    "Records that are no event; they went to sla.rejected.")
+GATEWAY_IGNORED = counter("slastream_gateway_ignored_total", "records", "source reason",
+    "Records of a vendor's payload that say nothing about service levels.")
+GATEWAY_SECONDS = histogram("slastream_gateway_request_seconds", "",
+    "From the head of a request to its 202, Kafka's acknowledgement included.",
+    *(bound * SECOND for bound in (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)))
+GATEWAY_PENDING = gauge("slastream_gateway_pending_records", "records", "",
+    "Records sent to Kafka and not acknowledged yet.")
+GATEWAY_READY = gauge("slastream_gateway_ready", "0 or 1", "",
+    "1 while Kafka takes records; with 0 every request gets a 503.")
+
+NOTIFY_DELIVERIES = counter("slastream_notify_deliveries_total", "requests", "receiver outcome",
+    "Requests to a receiver, by how they ended.")
+NOTIFY_WAITING = gauge("slastream_notify_waiting_seconds", "seconds", "receiver",
+    "For how long the oldest news has waited that a receiver has not taken; 0 when there is none.")
+NOTIFY_ALERTS = gauge("slastream_notify_firing_alerts", "alerts", "alertname",
+    "Alerts that are on, as told to Alertmanager.")
+NOTIFY_LAG = gauge("slastream_notify_lag_records", "records", "topic",
+    "Records of a topic that were not read yet.")
+# fmt: on
+
+EVERY_METRIC = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
+"""The rows above, in their order."""
+GATEWAY_METRICS = tuple(each for each in EVERY_METRIC if each.name.startswith("slastream_gateway_"))
+"""Of the gateway, which is a process of its own."""
+NOTIFY_METRICS = tuple(each for each in EVERY_METRIC if each.name.startswith("slastream_notify_"))
+"""Of `slastream notify`, which is a process of its own."""
+METRICS = tuple(each for each in EVERY_METRIC if each not in GATEWAY_METRICS + NOTIFY_METRICS)
+"""Of a worker."""
+BY_NAME = {each.name: each for each in EVERY_METRIC}
+
+# ---- The page --------------------------------------------------------------------------------------------------------
 
 
 def as_markdown() -> str:
@@ -280,14 +225,15 @@ def as_markdown() -> str:
         f"| `{m.name}` | {m.type} | {m.unit} | {', '.join(f'`{label}`' for label in m.labels) or '–'} | {m.help} |"
         for m in EVERY_METRIC
     ]
-    labels = [f"| `{name}` | {meaning.replace('/', ', ')} |" for name, meaning in LABELS.items()]
+    labels = [f"| `{each.name}` | {each.meaning} | {each.bound or ', '.join(each.words)} |" for each in LABELS]
     buckets = [
         f"- `{m.name}`: {', '.join(f'{bound / SECOND:g}' for bound in m.buckets_us)} s"
         for m in EVERY_METRIC
         if m.buckets_us
     ]
     return "\n".join(
-        [*_HEAD, *rows, "", "## Labels", "", "| label | values |", "|---|---|", *labels, "", "## Buckets", "", *buckets, ""]
+        [*_HEAD, *rows, "", "## Labels", "", "| label | meaning | values |", "|---|---|---|", *labels, "",
+         "## Buckets", "", *buckets, ""]
     )  # fmt: skip
 
 
@@ -311,7 +257,9 @@ on the loopback interface. The numbers are a snapshot, made for a scrape and at 
 - `slastream_gateway_…` are those of `slastream gateway`, on a port of their own (`--metrics`), and where it listens when that is
   the loopback interface.
 - `slastream_notify_…` are those of `slastream notify`, on a port of their own (`--metrics`).
-- There are no ticket ids. `slastream_series` is how much Prometheus has to keep for one worker.
+- There are no ticket ids. `slastream_series` is how much Prometheus has to keep for one worker: 50,000 at most. Beyond that whole
+  services are left out, those first that the policy does not list, and `slastream_series_left_out` counts their series: use more
+  workers, or list fewer services.
 - A ratio without a denominator has no sample: neither 0 nor 1.
 
 | metric | type | unit | labels | meaning |

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric as Family
@@ -10,10 +10,11 @@ from prometheus_client.registry import Collector as PrometheusCollector
 
 from slastream.core.policies import Policy
 from slastream.export import catalogue
+from slastream.export.bounds import Words, count_series, within
 from slastream.export.gauges import Floors, TicketGauges
-from slastream.export.owned import MonitoringPartition, Owned, ServiceState
+from slastream.export.owned import MonitoringPartition, ServiceState, WorkerShape
 from slastream.export.pipeline import RESTORED_STATES, Pipeline, partition_samples
-from slastream.export.samples import Samples, count_series, families
+from slastream.export.samples import HistogramSample, Sample, Samples, families
 from slastream.export.service_gauges import ServiceGauges, merged
 
 SNAPSHOT_SECONDS = 1.0
@@ -22,17 +23,24 @@ SNAPSHOT_SECONDS = 1.0
 class Collector(PrometheusCollector):
     """All metrics of a worker, with a registry of their own.
 
-    `partitions` gives what is owned now. `drain` and `refresh` belong to the loop that applies records, so that they see
+    `drain` and `refresh` belong to the loop that applies records, so that they see
     partitions between two records; `collect` (by way of `registry`) may run in any thread.
     """
 
     def __init__(
-        self, policy: Policy, partitions: Callable[[], Iterable[Owned]], snapshot_seconds: float = SNAPSHOT_SECONDS
+        self,
+        policy: Policy,
+        worker: WorkerShape,
+        snapshot_seconds: float = SNAPSHOT_SECONDS,
+        series_limit: int = catalogue.SERIES_LIMIT,
     ) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
         self._policy = policy
-        self._partitions = partitions
+        self._policy_loaded_at = time.time()
+        self._worker = worker
+        self._series_limit = series_limit
+        self._priorities = Words(catalogue.MAX_PRIORITIES)
         self._pipeline = Pipeline()
         self._floors = Floors()
         self._samples: Samples = {}
@@ -46,7 +54,7 @@ class Collector(PrometheusCollector):
 
     def drain(self) -> None:
         """Take over what the partitions have counted. Once a second also when nobody scrapes: their lists grow."""
-        self._pipeline.drain(self._partitions())
+        self._pipeline.drain(self._worker.owned.values())
 
     async def refresh(self) -> None:
         """Make the snapshot anew, unless it is younger than `snapshot_seconds`."""
@@ -58,9 +66,9 @@ class Collector(PrometheusCollector):
     async def _snapshot(self) -> Samples:
         gauges, services = TicketGauges(), ServiceGauges()
         # One instant: nothing is awaited until `end of the instant`.
-        partitions = list(self._partitions())
+        partitions = list(self._worker.owned.values())
         self._pipeline.drain(partitions)
-        samples = {**self._pipeline.samples(), **partition_samples(partitions)}
+        samples = {**self._of_process(), **self._pipeline.samples(), **partition_samples(partitions)}
         for owned in partitions:
             processor = owned.processor
             if owned.state in RESTORED_STATES and isinstance(processor, ServiceState):
@@ -68,12 +76,21 @@ class Collector(PrometheusCollector):
             if owned.state in RESTORED_STATES and isinstance(processor, MonitoringPartition):
                 services.read(list(processor.monitoring.subjects.items()), processor.time)
         # end of the instant
-        await gauges.add_up()
+        await gauges.add_up(self._priorities)
         of_tickets = await asyncio.to_thread(gauges.samples, self._policy, self._floors)
         of_services = await asyncio.to_thread(services.samples, self._policy)
         samples.update(merged(of_tickets, of_services))
-        samples[catalogue.SERIES.name] = [((), count_series(samples))]
-        return samples
+        # two series say how many there are
+        shown = within(samples, self._series_limit - 2, self._policy.services)
+        series = count_series(shown)
+        left_out = count_series(samples) - series
+        return {**shown, catalogue.SERIES.name: [((), series + 2)], catalogue.SERIES_LEFT_OUT.name: [((), left_out)]}
+
+    def _of_process(self) -> dict[str, Sequence[Sample] | Sequence[HistogramSample]]:
+        return {
+            catalogue.REBALANCES.name: [((), self._worker.rebalances)],
+            catalogue.POLICY_LOADED.name: [((self._policy.version,), self._policy_loaded_at)],
+        }
 
     def collect(self) -> Iterator[Family]:
         """The families of the last snapshot."""

@@ -5,15 +5,16 @@ added to totals of the process, which never fall. A partition that has gone is l
 """
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from slastream.core.units import SECOND
 from slastream.export import catalogue
-from slastream.export.catalogue import MAX_SOURCES, OTHER
+from slastream.export.bounds import Words
 from slastream.export.owned import Monitoring, MonitoringPartition, Owned, ServiceState, TicketState
 from slastream.export.samples import HistogramSample, Labels, Sample, Samples
+from slastream.wire.events import REASONS
 
 RESTORED_STATES = frozenset({"running", "draining"})
 _BEFORE_ALL_TIME = -(2**62)
@@ -57,7 +58,7 @@ class Pipeline:
 
     def __init__(self) -> None:
         self._totals: Counter[tuple[str, Labels]] = Counter()
-        self._sources: dict[str, set[str]] = {}
+        self._sources: defaultdict[str, Words] = defaultdict(lambda: Words(catalogue.MAX_SOURCES))
         self._ages: dict[str, Histogram] = {}
         self._delays = Histogram(catalogue.DEADLINE_DELAY.buckets_us)
         self._commits: dict[str, tuple[int, float]] = {}
@@ -119,7 +120,7 @@ class Pipeline:
     def _counts_of_tickets(self, topic: str, state: TicketState) -> Counter[tuple[str, Labels]]:
         counts = self._rejects(topic, state.rejected)
         for source, number in state.events.items():
-            counts[catalogue.EVENTS.name, (topic, self._bounded(topic, source))] += number
+            counts[catalogue.EVENTS.name, (topic, self._sources[topic].bounded(source))] += number
         counts[catalogue.LATE.name, (topic,)] = state.late
         for reason in catalogue.CORRECTION_REASONS:
             counts[catalogue.CORRECTIONS.name, (topic, reason)] = state.corrections[reason]
@@ -131,25 +132,14 @@ class Pipeline:
         )
         for (of, source), number in state.events.items():
             if of == topic:
-                counts[catalogue.EVENTS.name, (topic, self._bounded(topic, source))] += number
+                counts[catalogue.EVENTS.name, (topic, self._sources[topic].bounded(source))] += number
         counts[catalogue.LATE.name, (topic,)] = state.late[topic]
         counts[catalogue.CORRECTIONS.name, (topic, "retracted")] = state.corrections[topic]
         return counts
 
     def _rejects(self, topic: str, rejected: Counter[str]) -> Counter[tuple[str, Labels]]:
         """All reasons from the start: the first reject of a reason is an increase, too."""
-        return Counter(
-            {(catalogue.REJECTED.name, (topic, reason)): rejected[reason] for reason in catalogue.REJECT_REASONS}
-        )
-
-    def _bounded(self, topic: str, source: str) -> str:
-        known = self._sources.setdefault(topic, set())
-        if source in known:
-            return source
-        if len(known) >= MAX_SOURCES:
-            return OTHER
-        known.add(source)
-        return source
+        return Counter({(catalogue.REJECTED.name, (topic, reason)): rejected[reason] for reason in REASONS})
 
 
 def partition_samples(partitions: Iterable[Owned]) -> Samples:

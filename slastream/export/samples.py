@@ -23,18 +23,6 @@ def families(samples: Samples, metrics: Sequence[Metric] = METRICS) -> Iterator[
         yield _family(metric, samples.get(metric.name, ()))
 
 
-def count_series(samples: Samples) -> int:
-    """How many series Prometheus makes of them: buckets, sum and count of a histogram are each one."""
-    return sum(
-        sum(len(each[2]) + 2 for each in cast(Sequence[HistogramSample], found)) if _is_histogram(name) else len(found)
-        for name, found in samples.items()
-    )
-
-
-def _is_histogram(name: str) -> bool:
-    return next(metric.type for metric in METRICS if metric.name == name) == "histogram"
-
-
 def _family(metric: Metric, found: Sequence[Sample] | Sequence[HistogramSample]) -> Family:
     match metric.type:
         case "histogram":

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Iterable
 
 import orjson
@@ -48,7 +49,7 @@ class Shown:
 
 def collector_of(desk: Desk) -> Collector:
     """One that makes every snapshot anew."""
-    return Collector(desk.policy, desk.runtime.owned.values, snapshot_seconds=0.0)
+    return Collector(desk.policy, desk.runtime, snapshot_seconds=0.0)
 
 
 def shown(desk: Desk) -> Shown:
@@ -202,7 +203,10 @@ def test_a_worker_that_owns_nothing_shows_only_what_it_did() -> None:
     assert not any(name.startswith("sla_") for name in found.names())
     desk = Desk(policy_of())
     desk.runtime.owned.clear()
-    assert shown(desk).names() == {"slastream_deadline_delay_seconds", "slastream_series"}
+    assert shown(desk).names() == {
+        "slastream_deadline_delay_seconds", "slastream_rebalances", "slastream_policy_loaded_timestamp_seconds",
+        "slastream_series", "slastream_series_left_out",
+    }  # fmt: skip
 
 
 def test_counters_of_the_process_go_on_when_a_partition_leaves_and_another_life_of_it_begins() -> None:
@@ -255,6 +259,56 @@ def test_sources_beyond_a_hundred_are_counted_together() -> None:
     assert sum(counts) == 150
 
 
+def test_priorities_beyond_twenty_are_counted_together() -> None:
+    desk = Desk(policy_of())
+    tickets = [created(f"OPS-{n}") for n in range(25)]
+    for number, each in enumerate(tickets):
+        each["ticket"] = {"service": "mail", "status": "new", "priority": f"p{number:02}"}
+    desk.feed(map(orjson.dumps, tickets), NOW, tick=False)
+    found = shown(desk)
+    running = {
+        dict(labels)["priority"]: value
+        for (name, labels), value in found.values.items()
+        if name == "sla_clocks"
+        and dict(labels) == RESOLUTION | {"priority": dict(labels)["priority"], "status": "running"}
+    }
+    assert running == {f"p{number:02}": 1 for number in range(catalogue.MAX_PRIORITIES)} | {"other": 5}
+    assert found.value("sla_oldest_open_timestamp_seconds", **RESOLUTION) == (NOW - SECOND) / SECOND
+
+
+def test_beyond_the_limit_whole_services_are_left_out_and_counted_those_first_that_the_policy_does_not_list() -> None:
+    text = POLICY.replace("    match: {service: [mail, web]}\n", "")
+    desk = Desk(policy_of(text))
+    services = ("aardvark", "mail", "web", "zebra")
+    tickets = [created(f"OPS-{n}") | {"ticket": {"service": name}} for n, name in enumerate(services)]
+    desk.feed(map(orjson.dumps, tickets), NOW, tick=False)
+    everything = shown(desk)
+    limit = len(everything.values) - 1
+    assert services_of(everything) == set(services)
+    for expected in ({"aardvark", "mail", "web"}, {"mail", "web"}, {"mail"}, set()):
+        found = asyncio.run(snapshot(Collector(desk.policy, desk.runtime, 0.0, series_limit=limit)))
+        assert services_of(found) == expected
+        assert found.value("slastream_series") == len(found.values) <= limit
+        assert found.value("slastream_series_left_out") == len(everything.values) - len(found.values)
+        limit = len(found.values) - 1
+    assert found.value("sla_credit_exposure", customer="acme", agreement="gold", currency="EUR") == 0
+
+
+def services_of(found: Shown) -> set[str]:
+    return {dict(labels)["service"] for _, labels in found.values if "service" in dict(labels)}
+
+
+def test_the_policy_has_the_instant_from_which_it_holds_and_assignments_are_counted() -> None:
+    desk = desk_at(NOW)
+    desk.runtime.rebalances = 3
+    started = time.time()
+    found = shown(desk)
+    loaded = found.value("slastream_policy_loaded_timestamp_seconds", version=desk.policy.version)
+    assert loaded is not None
+    assert started <= loaded <= time.time()
+    assert found.value("slastream_rebalances_total") == 3
+
+
 def test_two_partitions_of_a_stage_add_up_where_they_have_no_number() -> None:
     desk = desk_at(NOW)
     desk.runtime.owned["tickets", 1] = second = own(desk.owned[0].stage, 1)
@@ -280,7 +334,7 @@ def test_clocks_of_a_promise_that_the_policy_no_longer_has_are_not_shown() -> No
 
 def test_the_series_are_counted() -> None:
     found = shown(desk_at(NOW))
-    assert found.value("slastream_series") == len(found.values) - 1
+    assert found.value("slastream_series") == len(found.values)
 
 
 OF_MONITORING = {
@@ -294,13 +348,23 @@ def test_every_metric_of_the_catalogue_is_there_with_its_type_labels_and_help() 
     for metric in catalogue.METRICS:
         family = families[metric.name.removesuffix("_total") if metric.type == "counter" else metric.name]
         assert (family.type, family.documentation) == (metric.type, metric.help)
-        assert set(metric.labels) <= set(catalogue.LABELS)
+        assert set(metric.labels) <= {label.name for label in catalogue.LABELS}
         if metric.name in OF_MONITORING:
             continue
         assert family.samples, metric.name
         expected = set(metric.labels) | ({"le"} if metric.type == "histogram" else set())
         assert set().union(*(sample.labels for sample in family.samples)) == expected, metric.name
     assert len(families) == len(catalogue.METRICS)
+
+
+def test_every_label_is_bound_and_one_with_words_has_no_other() -> None:
+    words = {label.name: set(label.words) for label in catalogue.LABELS if label.words}
+    for name, labels in shown(desk_at(NOW)).values:
+        for label, value in labels:
+            assert label == "le" or value in words.get(label, {value}), (name, label, value)
+    for each in catalogue.LABELS:
+        assert bool(each.words) != bool(each.bound)
+        assert any(each.name in metric.labels for metric in catalogue.EVERY_METRIC)
 
 
 def test_help_fits_the_text_format() -> None:

@@ -34,7 +34,7 @@ def serve(desk: Desk, work: Callable[[Get], Awaitable[None]]) -> None:
     """Run `work` with a client of a server that shows this desk."""
 
     async def run() -> None:
-        collector = Collector(desk.policy, desk.runtime.owned.values)
+        collector = Collector(desk.policy, desk.runtime)
         server = await start_metrics_server(collector, "127.0.0.1:0", desk.runtime)
         try:
             async with aiohttp.ClientSession(f"http://{server.address}") as session:
@@ -103,7 +103,7 @@ def test_a_port_that_is_taken_is_named() -> None:
     desk = Desk(policy_of())
 
     async def run() -> None:
-        collector = Collector(desk.policy, desk.runtime.owned.values)
+        collector = Collector(desk.policy, desk.runtime)
         server = await start_metrics_server(collector, "127.0.0.1:0", desk.runtime)
         try:
             with pytest.raises(DeliveryError, match=f"{server.address}.*--metrics HOST:PORT"):

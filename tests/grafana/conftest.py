@@ -85,7 +85,7 @@ def served(desk: Desk) -> Iterator[tuple[str, asyncio.AbstractEventLoop]]:
     """A metrics server of a desk on a loop of its own; gives its address and the loop."""
 
     async def start() -> MetricsServer:
-        collector = Collector(desk.policy, desk.runtime.owned.values, snapshot_seconds=0.1)
+        collector = Collector(desk.policy, desk.runtime, snapshot_seconds=0.1)
         return await start_metrics_server(collector, "127.0.0.1:0", desk.runtime)
 
     loop = asyncio.new_event_loop()

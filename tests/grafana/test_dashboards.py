@@ -54,7 +54,7 @@ def test_the_page_of_metrics_names_every_metric_label_and_word() -> None:
         row = next(line for line in page.splitlines() if line.startswith(f"| `{metric.name}` |"))
         assert all(f"`{label}`" in row for label in metric.labels)
     for label in {label for metric in catalogue.METRICS for label in metric.labels}:
-        assert f"\n| `{label}` |" in page
+        assert f"\n| `{label}` | " in page
 
 
 @EACH_PANEL

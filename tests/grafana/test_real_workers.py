@@ -111,7 +111,7 @@ def test_numbers_of_real_workers_are_right_before_and_after_one_is_killed(tmp_pa
 def expected_values(now: Instant) -> Values:
     """What one collector over partitions in memory shows of the same events."""
     desk = desk_at(now)
-    collector = Collector(desk.policy, desk.runtime.owned.values)
+    collector = Collector(desk.policy, desk.runtime)
     asyncio.run(collector.refresh())
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
