@@ -11,13 +11,18 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 PRINTS_WITHIN_SECONDS = 120
 
 
-def report_pdf(page: bytes) -> bytes:
-    """Prints the HTML form. Raises DeliveryError where there is no such browser, or it prints nothing."""
+def report_pdf(page: bytes, language: str) -> bytes:
+    """Prints the HTML form. Raises DeliveryError without such a browser or the letters of the language, or if it prints nothing."""
     browser = next((found for name in BROWSERS if (found := which(name)) is not None), None)
     if browser is None:
         raise DeliveryError(
             "--format pdf: needs Chromium or Chrome, and none is on the PATH; install it, "
             "or write --format html and print the page from any browser"
+        )
+    if not _has_letters(language):
+        raise DeliveryError(
+            f"--format pdf: no font of this machine has the letters of --language {language}; "
+            "install one (on Debian fonts-nanum), or write --format html and print it where there is one"
         )
     with TemporaryDirectory(prefix="slastream-report-") as folder:
         source, result = Path(folder, "report.html"), Path(folder, "report.pdf")
@@ -36,3 +41,12 @@ def report_pdf(page: bytes) -> bytes:
             said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
             raise DeliveryError(f"--format pdf: {browser} printed nothing and said: {said[0]}; write --format html")
         return result.read_bytes()
+
+
+def _has_letters(language: str) -> bool:
+    """Is there a font for it? As fontconfig says; where that is not installed the browser finds its fonts by itself."""
+    lister = which("fc-list")
+    if lister is None:
+        return True
+    fonts = subprocess.run([lister, f":lang={language}"], capture_output=True, timeout=60, check=False)  # noqa: S603
+    return bool(fonts.stdout.strip())

@@ -12,13 +12,13 @@ FORMATS = ("html", "csv", "json", "pdf")
 
 
 def report_bytes(report: ServiceLevelReport, format: str, language: str, names: Names) -> bytes:
-    """Raises DeliveryError for a PDF where there is no browser to print it."""
+    """Raises DeliveryError for a PDF where there is no browser or no font to print it."""
     match format:
         case "json":
             return report_json(report)
         case "csv":
             return report_csv(report)
         case "pdf":
-            return report_pdf(report_html(report, language, names))
+            return report_pdf(report_html(report, language, names), language)
         case _:
             return report_html(report, language, names)

@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
 from report_scenario import report_of, worked_example
 
+from slastream.errors import DeliveryError
 from slastream.report.as_html import Names, report_html
 from slastream.report.as_pdf import report_pdf
 from slastream.report.words import LANGUAGES
@@ -168,9 +169,18 @@ OVERLAPS = """() => [...document.querySelectorAll("svg.chart[role=img]")].flatMa
 def test_it_prints_as_pdf(pages: dict[str, str]) -> None:
     if which("chromium") is None:
         pytest.skip("no chromium on the PATH")
-    printed = report_pdf(pages["de"].encode())
+    printed = report_pdf(pages["de"].encode(), "de")
     assert printed.startswith(b"%PDF-")
     assert 3 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 12
+
+
+def test_without_a_font_of_the_language_a_pdf_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("chromium", "fc-list"):
+        (tmp_path / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeliveryError, match="no font of this machine has the letters of --language ko; install one"):
+        report_pdf(b"<p>", "ko")
 
 
 def test_the_wheel_has_the_templates_and_the_words(tmp_path: Path) -> None:
