@@ -156,6 +156,18 @@ def build_parser() -> argparse.ArgumentParser:
     gateway.add_argument("--metrics", metavar="HOST:PORT", help="where /metrics, /healthz and /readyz are served")
     gateway.set_defaults(run=run_gateway)
 
+    notify = commands.add_parser("notify", help="tells Alertmanager and webhooks of breaches; SIGTERM ends it cleanly")
+    notify.add_argument("--broker", metavar="HOST:PORT")
+    notify.add_argument("--alertmanager", action="append", metavar="URL", help="as often as there are Alertmanagers")
+    notify.add_argument(
+        "--authorization-file", metavar="FILE", help="the Authorization header for Alertmanager, in a file"
+    )
+    notify.add_argument("--webhook", action="append", metavar="FILE", help="a receiver of signed facts, in YAML")
+    notify.add_argument("--metrics", metavar="HOST:PORT", help="where /metrics, /healthz and /readyz are served")
+    notify.add_argument("--runbook", metavar="URL", help="where your people read docs/runbook.md")
+    notify.add_argument("--resend-seconds", type=float, metavar="S", help="how often alerts that are on are told again")
+    notify.set_defaults(run=run_notify)
+
     poll = commands.add_parser(
         "poll", help="asks a REST source again and again for what is new; SIGTERM ends it cleanly"
     )
@@ -427,6 +439,18 @@ def run_gateway(options: argparse.Namespace) -> int:
         name: getattr(options, name) or os.environ.get(f"{PREFIX}GATEWAY_{name.upper()}") for name in GATEWAY_SETTINGS
     }
     run(GatewaySettings(_broker(options), **given))
+    return DONE
+
+
+def run_notify(options: argparse.Namespace) -> int:
+    import logging
+    import os
+
+    from slastream.web.notify import run_notify as run
+    from slastream.wire.settings import notify_options
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    run(notify_options(vars(options), os.environ))
     return DONE
 
 

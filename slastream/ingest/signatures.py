@@ -84,6 +84,16 @@ def why_not_genuine(
     return f"the header {wanted} is missing" if wanted else "this adapter has no signature"
 
 
+def signed_headers(secrets: Sequence[bytes], message_id: str, body: bytes, now: Instant) -> dict[str, str]:
+    """The headers of a payload that we send, by Standard Webhooks: one signature for each secret."""
+    scheme, timestamp = STANDARD_WEBHOOKS, str(now // _EPOCH_US["epoch_s"])
+    signed = _filled(scheme.signed, {"body": body, "id": _bytes(message_id), "timestamp": _bytes(timestamp)})
+    digests = [hmac.digest(_key(scheme, secret), signed, scheme.algorithm) for secret in secrets]
+    signatures = scheme.separator.join(scheme.prefix + base64.b64encode(digest).decode() for digest in digests)
+    assert scheme.id_header is not None and scheme.timestamp_header is not None
+    return {scheme.id_header: message_id, scheme.timestamp_header: timestamp, scheme.header: signatures}
+
+
 def _headers(signature: Signature) -> tuple[str, ...]:
     all_three = (signature.header, signature.timestamp_header, signature.id_header)
     return tuple(header for header in all_three if header is not None)

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-from slastream.core.units import SECOND, parse_duration
 from slastream.errors import PolicyError
-from slastream.wire.yaml_nodes import Entry, Problem, Reader, line_of, parse
+from slastream.web.connection_file import ConnectionReader
+from slastream.wire.yaml_nodes import Entry, Problem, line_of, parse
 
 CURSOR = "{cursor}"
 KEYS = (
@@ -64,7 +63,7 @@ def read_poll_file(file: str, text: str, read_file: ReadFile) -> PollFile:
     return found
 
 
-class _Reader(Reader):
+class _Reader(ConnectionReader):
     def __init__(self, read_file: ReadFile) -> None:
         super().__init__()
         self._read_file = read_file
@@ -73,54 +72,33 @@ class _Reader(Reader):
         top = self.mapping(root, KEYS, "version, url, records, …")
         if top is None:
             return None
-        if (version := top.get("version")) is None or self.text(version, "version: 1") != "1":
-            self.bad(version or root._replace(path="version"), "is missing or unknown; write version: 1")
-        for name in ("name", "url", "state"):
-            if name not in top:
-                self.bad(root._replace(path=name), f"is missing; write {name}: …")
+        self.required(root, top, "name", "url", "state")
         if ("mapping" in top) == ("adapter" in top):
             self.bad(root._replace(path="mapping"), "one of mapping and adapter is needed; write one of them")
         if "next" in top and "page" in top:
             self.bad(top["page"], "stands beside next; write one of them")
-        url, cursor = self._url(top.get("url")), self._cursor(top.get("cursor"))
+        url = self.address(top.get("url"), "write them into a file and name it as basic_file", CURSOR)
+        cursor = self._cursor(top.get("cursor"))
         if "url" in top and (CURSOR in url) != ("cursor" in top):
             self.bad(top["url"], f"{CURSOR} in the url and cursor: belong together; write both or none")
         return PollFile(
-            name=self._text(top, "name", "a name, which is the beginning of event ids"),
+            name=self.text_of(top.get("name"), "a name, which is the beginning of event ids"),
             url=url,
-            state=self._text(top, "state", "a file name; the cursor is kept there"),
+            state=self.text_of(top.get("state"), "a file name; the cursor is kept there"),
             headers=self._headers(top.get("headers")),
             bearer=self._secret(top.get("bearer_file")),
             basic=self._secret(top.get("basic_file")),
-            ca_file=self._text(top, "ca_file", "a file name") or None,
-            records=self._text(top, "records", "a dotted path, such as data.items"),
-            next=self._text(top, "next", "link, or a dotted path"),
-            page=self._text(top, "page", "the name of a query parameter"),
+            ca_file=self.text_of(top.get("ca_file"), "a file name") or None,
+            records=self.text_of(top.get("records"), "a dotted path, such as data.items"),
+            next=self.text_of(top.get("next"), "link, or a dotted path"),
+            page=self.text_of(top.get("page"), "the name of a query parameter"),
             cursor=cursor,
-            mapping=self._text(top, "mapping", "a mapping file") or None,
-            adapter=self._text(top, "adapter", "the name of an adapter") or None,
-            options=self._text(top, "options", "a file name") or None,
-            interval_seconds=self._seconds(top.get("interval"), 60.0),
-            timeout_seconds=self._seconds(top.get("timeout"), 30.0),
+            mapping=self.text_of(top.get("mapping"), "a mapping file") or None,
+            adapter=self.text_of(top.get("adapter"), "the name of an adapter") or None,
+            options=self.text_of(top.get("options"), "a file name") or None,
+            interval_seconds=self.seconds(top.get("interval"), 60.0),
+            timeout_seconds=self.seconds(top.get("timeout"), 30.0),
         )
-
-    def _text(self, top: Mapping[str, Entry], name: str, what: str) -> str:
-        return (self.text(top[name], what) or "") if name in top else ""
-
-    def _url(self, entry: Entry | None) -> str:
-        url = "" if entry is None else self.text(entry, "an address that begins with https:// or http://") or ""
-        if entry is not None and url:
-            try:
-                parts = urlsplit(url.replace(CURSOR, ""))
-                is_good = parts.scheme in ("http", "https") and bool(parts.hostname)
-                has_secret = bool(parts.username or parts.password)
-            except ValueError:
-                is_good, has_secret = False, False
-            if not is_good:
-                self.bad(entry, "is no address; write one that begins with https:// or http://")
-            if has_secret:
-                self.bad(entry, "has credentials in it; write them into a file and name it as basic_file")
-        return url
 
     def _cursor(self, entry: Entry | None) -> Cursor | None:
         if entry is None:
@@ -131,7 +109,9 @@ class _Reader(Reader):
         for name in ("column", "start"):
             if name not in found:
                 self.bad(entry, f"has no {name}; write {name}: …")
-        return Cursor(self._text(found, "column", "a dotted path"), self._text(found, "start", "the first value"))
+        return Cursor(
+            self.text_of(found.get("column"), "a dotted path"), self.text_of(found.get("start"), "the first value")
+        )
 
     def _headers(self, entry: Entry | None) -> dict[str, str]:
         found = self.mapping(entry, None, "headers by name") if entry is not None else None
@@ -154,9 +134,3 @@ class _Reader(Reader):
         if not secret or "\n" in secret:
             self.bad(entry, f"{name} must have one line; write the token, or user:password")
         return secret
-
-    def _seconds(self, entry: Entry | None, default: float) -> float:
-        found = None if entry is None else self.parsed(entry, parse_duration, "a duration, such as 30s")
-        if entry is not None and found is not None and found < SECOND:
-            self.bad(entry, "is less than a second; write 1s or more")
-        return default if found is None else found / SECOND

@@ -8,6 +8,7 @@ from typing import Any
 from slastream.errors import PolicyError
 
 PREFIX = "SLASTREAM_"
+MOST_OFTEN_SECONDS, LEAST_OFTEN_SECONDS = 1.0, 240.0
 DELIVERIES = ("exactly_once", "at_least_once")
 
 
@@ -65,3 +66,44 @@ def worker_options(
         ) from None
     texts: dict[str, Any] = {name: value if isinstance(value, float) else str(value) for name, value in values.items()}
     return WorkerOptions(**texts)
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyOptions:
+    """What `notify` is told. Each `alertmanager` is told everything; each `webhook` is the file of a receiver."""
+
+    broker: str
+    alertmanager: tuple[str, ...] = ()
+    webhook: tuple[str, ...] = ()
+    authorization_file: str | None = None
+    metrics: str = "127.0.0.1:9110"
+    runbook: str = "docs/runbook.md"
+    resend_seconds: float = 60.0
+
+
+def notify_options(given: Mapping[str, Any], environment: Mapping[str, str]) -> NotifyOptions:
+    """Variables have NOTIFY_ before their name, but for the broker; several addresses or files are separated by spaces or commas.
+
+    Raises PolicyError for what is missing or cannot be used.
+    """
+    values: dict[str, Any] = {}
+    for one in fields(NotifyOptions):
+        prefix = PREFIX if one.name == "broker" else f"{PREFIX}NOTIFY_"
+        if text := environment.get(prefix + one.name.upper()):
+            values[one.name] = (
+                tuple(text.replace(",", " ").split()) if one.name in ("alertmanager", "webhook") else text
+            )
+        if given.get(one.name) is not None:
+            values[one.name] = tuple(given[one.name]) if isinstance(given[one.name], list) else given[one.name]
+    if not values.get("broker"):
+        raise PolicyError("broker is missing; give --broker, or SLASTREAM_BROKER in the environment")
+    try:
+        values["resend_seconds"] = float(values.get("resend_seconds", 60.0))
+    except ValueError:
+        raise PolicyError(f"resend_seconds: {values['resend_seconds']!r} is no number of seconds") from None
+    if not MOST_OFTEN_SECONDS <= values["resend_seconds"] <= LEAST_OFTEN_SECONDS:
+        raise PolicyError(
+            f"resend_seconds: {values['resend_seconds']:g} is not from {MOST_OFTEN_SECONDS:g} to {LEAST_OFTEN_SECONDS:g}; an "
+            "alert that is not told again expires"
+        )
+    return NotifyOptions(**values)

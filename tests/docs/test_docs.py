@@ -12,7 +12,7 @@ import yaml
 from slastream import errors
 from slastream.cli import build_parser
 from slastream.wire.events import REASONS
-from slastream.wire.settings import PREFIX, WorkerOptions
+from slastream.wire.settings import PREFIX, NotifyOptions, WorkerOptions
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -64,6 +64,11 @@ def test_no_section_is_about_a_command_that_is_not_there() -> None:
 def test_every_setting_is_told_with_its_variable(setting: str) -> None:
     assert f"`{setting}`" in COMMANDS_PAGE
     assert f"`{PREFIX}{setting.upper()}`" in COMMANDS_PAGE
+
+
+@pytest.mark.parametrize("setting", [one.name for one in fields(NotifyOptions) if one.name != "broker"])
+def test_every_setting_of_notify_is_told_with_its_variable(setting: str) -> None:
+    assert f"`{PREFIX}NOTIFY_{setting.upper()}`" in section_of("notify")
 
 
 def test_every_variable_that_the_program_reads_is_told() -> None:

@@ -1,0 +1,239 @@
+"""Facts to one webhook of somebody else's: signed, one after the other in each partition, tried again until they are taken.
+
+The offset is committed after the receiver has said 2xx, so a crash sends a fact twice rather than never; the id in `webhook-id` is
+that of the fact, by which the receiver drops what it has. An address inside the own network is refused when the connection is made,
+whatever name it hides behind: a URL must not be a way to reach what only this machine may.
+
+**Source:** https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import random
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from slastream.core.units import Instant
+from slastream.errors import PolicyError
+from slastream.ingest.signatures import signed_headers
+from slastream.web.notify_file import Network, WebhookFile
+from slastream.web.notify_log import BREACHES, RETRY_SECONDS
+from slastream.web.notify_metrics import NotifyMetrics
+
+log = logging.getLogger(__name__)
+
+LONGEST_BACKOFF_SECONDS = 300.0
+FIRST_BACKOFF_SECONDS = 0.5
+MOST_RECORDS = 100
+DAY_MS = 86_400_000
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+class RefusedAddressError(OSError):
+    """The receiver is at an address that nobody may be sent to."""
+
+
+def why_refused(address: str, allowed: Sequence[Network]) -> str | None:
+    """None for an address of the Internet, or of an allowed network; else what it is."""
+    ip = _inner(ipaddress.ip_address(address.partition("%")[0]))
+    is_outside = ip.is_global and not ip.is_multicast and not ip.is_reserved
+    if is_outside or any(ip.version == network.version and ip in network for network in allowed):
+        return None
+    return f"{address} is no address of the Internet; if it is meant, write it into allow_networks"
+
+
+def _inner(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 address stands for, where it does."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None) or ip
+
+
+class GuardedResolver(AbstractResolver):
+    """Names to addresses that are allowed; all of them must be."""
+
+    def __init__(self, allowed: Sequence[Network]) -> None:
+        self._allowed = allowed
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        for one in found:
+            if (why := why_refused(one["host"], self._allowed)) is not None:
+                raise RefusedAddressError(why)
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+class Webhook:
+    """One receiver. `run` delivers until cancelled."""
+
+    def __init__(self, file: WebhookFile, broker: str, group: str, metrics: NotifyMetrics, tls: ssl.SSLContext) -> None:
+        self.name = file.name
+        self._file = file
+        self._broker = broker
+        self._group = f"{group}-{file.name}"
+        self._metrics = metrics
+        self._tls = tls
+
+    async def run(self) -> None:
+        said = ""
+        while True:
+            try:
+                await self._follow()
+            except (KafkaError, OSError) as error:
+                if (why := repr(error)) != said:
+                    log.error("%s: %s at %s cannot be read: %s; trying again", self.name, BREACHES, self._broker, why)
+                said = why
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _follow(self) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._broker.split(","),
+            group_id=self._group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            max_poll_interval_ms=DAY_MS,  # a receiver may be away for long; whether this process lives, heartbeats say
+        )
+        consumer.subscribe([BREACHES], listener=_Starts(consumer, self._file))
+        connector = aiohttp.TCPConnector(resolver=GuardedResolver(self._file.allow_networks), ssl=self._tls)
+        timeout = aiohttp.ClientTimeout(total=self._file.timeout_seconds)
+        try:
+            await consumer.start()
+            async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
+                while True:
+                    for partition, records in (
+                        await consumer.getmany(timeout_ms=1000, max_records=MOST_RECORDS)
+                    ).items():
+                        await self._deliver_all(session, consumer, partition, records)
+        finally:
+            with contextlib.suppress(KafkaError):
+                await consumer.stop()
+
+    async def _deliver_all(
+        self, session: aiohttp.ClientSession, consumer: Any, partition: TopicPartition, records: Sequence[Any]
+    ) -> None:
+        """What another process owns by now is left to it."""
+        for record in records:
+            if partition not in consumer.assignment():
+                return
+            await self._deliver(session, record)
+            try:
+                await consumer.commit({partition: record.offset + 1})
+            except (CommitFailedError, IllegalStateError):
+                return
+
+    async def _deliver(self, session: aiohttp.ClientSession, record: Any) -> None:
+        """Returns when the receiver has the fact, does not want it, or has not taken it for too long."""
+        try:
+            fact = orjson.loads(record.value)
+            fact_id, word, at = fact["id"], fact["fact"], fact["at"]
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            log.error("%s %d at %d is left out: %r", BREACHES, record.partition, record.offset, error)
+            return
+        if word not in self._file.facts:
+            return
+        body = orjson.dumps({"type": f"sla.{word}", "timestamp": at, "data": fact})
+        self._metrics.note_waiting(self.name)
+        if await self._is_taken(session, fact_id, body):
+            self._metrics.count(self.name, "delivered")
+        else:
+            self._metrics.count(self.name, "given_up")
+            log.error("%s: fact %s is given up: it was not taken in time", self.name, fact_id)
+        self._metrics.note_told(self.name)
+
+    async def _is_taken(self, session: aiohttp.ClientSession, fact_id: str, body: bytes) -> bool:
+        give_up_at, failures = time.monotonic() + self._file.give_up_seconds, 0
+        while True:
+            why, after = await self._attempt(session, fact_id, body)
+            if why is None:
+                return True
+            failures += 1
+            self._metrics.count(self.name, "failed")
+            wait = max(after, _backoff(failures))
+            if time.monotonic() + wait > give_up_at:
+                return False
+            log.log(logging.ERROR if failures == 1 else logging.INFO, "%s: %s; again in %.0f s", self.name, why, wait)
+            await asyncio.sleep(wait)
+
+    async def _attempt(self, session: aiohttp.ClientSession, fact_id: str, body: bytes) -> tuple[str | None, float]:
+        """Why it failed (None: it did not), and how many seconds the receiver wants to be left alone."""
+        headers = signed_headers(self._file.secrets, fact_id, body, Instant(time.time_ns() // 1000))
+        headers["Content-Type"] = "application/json"
+        try:
+            if (why := _refused_literal(self._file)) is not None:
+                return why, 0
+            async with session.post(self._file.url, data=body, headers=headers, allow_redirects=False) as answer:
+                if 200 <= answer.status < 300:
+                    return None, 0
+                return f"the receiver answers {answer.status}", _retry_after(answer.headers.get("Retry-After", ""))
+        except TimeoutError:
+            return f"the receiver does not answer within {self._file.timeout_seconds:g} s", 0
+        except (aiohttp.ClientError, OSError) as error:
+            return f"the receiver cannot be reached: {error.__cause__ or error}", 0
+
+
+def _refused_literal(file: WebhookFile) -> str | None:
+    """An address that is written as such is not resolved, so it is looked at here."""
+    host = urlsplit(file.url).hostname or ""
+    with contextlib.suppress(ValueError):
+        return why_refused(host, file.allow_networks)
+    return None
+
+
+def _retry_after(text: str) -> float:
+    return min(float(text), LONGEST_BACKOFF_SECONDS) if text.isascii() and text.isdigit() else 0.0
+
+
+def _backoff(failures: int) -> float:
+    """Doubled each time, with up to half of it more by chance."""
+    doubled = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(failures, 20))
+    return doubled * (1 + random.random() / 2)  # noqa: S311  # no secret
+
+
+class _Starts(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+    """Where a partition starts of which nothing was ever committed: a start is committed too, so that a crash finds it."""
+
+    def __init__(self, consumer: Any, file: WebhookFile) -> None:
+        self._consumer = consumer
+        self._name = file.name
+        self._begin = file.begin
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Nothing: what was delivered is committed."""
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        fresh = [one for one in assigned if await self._consumer.committed(one) is None]
+        if fresh and self._begin == "now":
+            ends = await self._consumer.end_offsets(fresh)
+            await self._consumer.commit(ends)
+            for partition, end in ends.items():
+                self._consumer.seek(partition, end)
+            log.info("%s: starts with the next fact in %d partitions", self._name, len(ends))
+
+
+def tls_of(file: WebhookFile, ca_path: str | None) -> ssl.SSLContext:
+    """Raises PolicyError for a CA that cannot be used."""
+    try:
+        return ssl.create_default_context(cafile=ca_path)
+    except (OSError, ssl.SSLError) as error:
+        raise PolicyError(f"{file.name}: ca_file: {file.ca_file} cannot be used: {error}; name a PEM file") from None
