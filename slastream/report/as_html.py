@@ -15,10 +15,12 @@ from slastream.core.units import Duration
 from slastream.report.as_json import plain
 from slastream.report.charts import Charts
 from slastream.report.figures import Outage, PromiseResult, ServiceLevelReport, Share
-from slastream.report.pictures import Pictures, budget_used
+from slastream.report.pictures import Pictures, budget_used, control_name
 from slastream.report.service_figures import services_once
 from slastream.report.words import Words, words_of
 
+CHARTS_SHOWN = 4
+"""Control charts; the table has the others."""
 LISTED = 12
 """Rows of a long table; the JSON and CSV forms have all of them."""
 
@@ -35,7 +37,7 @@ class Names(NamedTuple):
 
 
 def report_html(report: ServiceLevelReport, language: str, names: Names) -> bytes:
-    words = words_of(language)
+    words, zone = words_of(language), Calendar.always(report.timezone)
     environment = Environment(
         loader=PackageLoader("slastream.report", "templates"),
         autoescape=True,
@@ -47,8 +49,8 @@ def report_html(report: ServiceLevelReport, language: str, names: Names) -> byte
         report=report,
         words=words,
         figure=Figures(report, words),
-        picture=Pictures(report, words, Charts()),
-        zone=Calendar.always(report.timezone),
+        picture=Pictures(report, words, Charts(), zone),
+        zone=zone,
         names=names,
         repeat=names.command("report", *_choice(report), "--format", "json"),
         listed=LISTED,
@@ -56,6 +58,8 @@ def report_html(report: ServiceLevelReport, language: str, names: Names) -> byte
         promise_names=[f"{one.agreement} / {one.promise}" for one in report.promises],
         has_months=_has_months,
         months_with_clocks=_months_with_clocks(report),
+        control_name=control_name,
+        charts_shown=CHARTS_SHOWN,
         services_by_need=_by_need(report, keeps_events=True),
         times_by_need=_by_need(report, keeps_events=False),
         outages=_outages(report),

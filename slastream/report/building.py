@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 from slastream.core.units import Duration
 from slastream.report.comparison import corrections
+from slastream.report.control_figures import consistent, control_results
 from slastream.report.figures import PromiseResult, Reliable, ServiceLevelReport, ServiceResult, Share
 from slastream.report.report_source import Source
 from slastream.report.service_figures import service_results, services_once
@@ -15,7 +16,7 @@ from slastream.wire.lines import Json
 def build_report(source: Source, since: Json | None = None, since_name: str | None = None) -> ServiceLevelReport:
     """`since` is an earlier report as JSON: what it had otherwise is a correction."""
     start, end = source.period.bounds(source.policy.calendars["24x7"])
-    promises, services = promise_results(source), service_results(source)
+    promises, services, control = promise_results(source), service_results(source), control_results(source)
     return ServiceLevelReport(
         customer=source.customer,
         period=source.period.text,
@@ -27,12 +28,14 @@ def build_report(source: Source, since: Json | None = None, since_name: str | No
         tzdata_version=version("tzdata"),
         timezone=source.policy.timezone,
         events_until=source.newest,
+        consistent=consistent(control),
         reliable=_reliable(promises, services),
         promises=promises,
         views=views(source),
         breach_counts=breach_counts(source),
         breaches=breaches(source),
         ageing=ageing(source),
+        control=control,
         services=services,
         exclusions=exclusions(source),
         corrections=corrections(promises, since, since_name),

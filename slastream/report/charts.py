@@ -17,6 +17,10 @@ HALF = 320
 """The width of a chart in one of two columns."""
 ROW = 22
 """The height of a horizontal bar with its gap."""
+LINE = 13
+"""The height of a line of it."""
+CROWD = 40
+"""More points than these are drawn small."""
 LETTER = 6.2
 """About the width of a letter of the charts' text, which is 11 high."""
 
@@ -76,7 +80,8 @@ class Charts:
         labels_values: bool = True,
     ) -> Markup:
         """Points from left to right, joined where neighbours have a value; `levels` are lines across, `axis` the faint ones."""
-        left, right, top, bottom = 46.0, 12.0, 18.0, 36.0
+        left, top, bottom = 46.0, 18.0, 36.0
+        right = 8 + LETTER * max((len(one.text) for one in levels), default=0) if levels else 12.0
         values = [*(one.value for one in points if one.value is not None), *(one.value for one in [*levels, *axis])]
         low, high = min(values), max(values)
         scale = (height - top - bottom) / ((high - low) or 1)
@@ -90,21 +95,26 @@ class Charts:
 
         parts = [_line("grid", left, y(one.value), width - right, y(one.value)) for one in axis]
         parts += [_text(left - 6, y(one.value) + 4, one.text, "end") for one in axis]
-        for one in levels:
-            parts.append(_line(one.style, left, y(one.value), width - right, y(one.value)))
-            parts.append(_text(left + 4, y(one.value) - 4, one.text, "start", "level"))
+        parts += [_line(one.style, left, y(one.value), width - right, y(one.value)) for one in levels]
+        for one, at in _apart([(level, y(level.value) + 4) for level in levels]):
+            parts.append(_text(width - right + 6, at, one.text, "start", "level"))
         places = [None if one.value is None else (x(index), y(one.value)) for index, one in enumerate(points)]
         if is_joined:
             for start, end in pairwise(places):
                 if start is not None and end is not None:
                     parts.append(_line("trend", *start, *end))
-        shows_every = max(1, ceil(max((len(one.label) for one in points), default=0) * LETTER / step))
+        room = max((len(one.label) for one in points), default=0) * LETTER
+        radius = 3.0 if len(points) <= CROWD else 2.0
+        next_label = float("inf")
+        for index in reversed(range(len(points))):
+            is_first = index == 0 or points[index - 1].label != points[index].label
+            if is_first and x(index) + room / 2 <= next_label:
+                parts.append(_text(x(index), height - 8, points[index].label, "middle"))
+                next_label = x(index) - room / 2
         for index, (point, place) in enumerate(zip(points, places, strict=True)):
-            if (len(points) - 1 - index) % shows_every == 0:
-                parts.append(_text(x(index), height - 8, point.label, "middle"))
             if place is None:
                 continue
-            parts.append(_mark(*place, point.is_marked))
+            parts.append(_mark(*place, radius, point.is_marked))
             if labels_values:
                 is_below = _is_valley([one.value for one in points], index)
                 parts.append(_text(place[0], place[1] + (16 if is_below else -8), point.text, "middle", "value"))
@@ -158,6 +168,14 @@ class Charts:
         ).format(w=width, h=round(height), n=number, t=title, d=description, p=Markup("").join(parts))
 
 
+def _apart(texts: list[tuple[Level, float]]) -> list[tuple[Level, float]]:
+    """The same texts from the top, each at least a line's height below the one before."""
+    placed: list[tuple[Level, float]] = []
+    for level, at in sorted(texts, key=lambda one: one[1]):
+        placed.append((level, max(at, placed[-1][1] + LINE) if placed else at))
+    return placed
+
+
 def _is_valley(values: Sequence[float | None], index: int) -> bool:
     """Is the line above this point on both of its sides? Then its text stands below it."""
     here = values[index]
@@ -205,7 +223,7 @@ def _rect(style: str, x: float, y: float, width: float, height: float) -> Markup
     )
 
 
-def _mark(x: float, y: float, is_marked: bool) -> Markup:
+def _mark(x: float, y: float, radius: float, is_marked: bool) -> Markup:
     if is_marked:
-        return Markup('<path class="signal" d="M{:.1f} {:.1f}l5 9h-10z"/>').format(x, y - 6)
-    return Markup('<circle class="point" cx="{:.1f}" cy="{:.1f}" r="3"/>').format(x, y)
+        return Markup('<path class="signal" d="M{:.1f} {:.1f}l4.5 8h-9z"/>').format(x, y - 5)
+    return Markup('<circle class="point" cx="{:.1f}" cy="{:.1f}" r="{}"/>').format(x, y, radius)

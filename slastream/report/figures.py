@@ -242,6 +242,47 @@ class Corrections:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlPoint:
+    """A ticket on a control chart, and the Western Electric rules that it breaks."""
+
+    ticket_id: str
+    stopped_at: Instant
+    elapsed_us: Duration
+    rules: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlResult:
+    """The open time of the tickets that ended in the period, of one promise and service, against their natural variation.
+
+    Limits come from all of them; `newest` are those that a chart shows. `signals` counts the tickets that break rules 1 to 4.
+    """
+
+    service: str | None
+    agreement: str
+    promise: str
+    tickets: int
+    inside: Share
+    median_us: Fraction
+    ninetieth_us: Fraction
+    lower_us: Fraction
+    upper_us: Fraction
+    signals: tuple[int, ...]
+    capability: Fraction | None
+    trend: str | None
+    newest: tuple[ControlPoint, ...]
+    evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consistent:
+    """Tickets inside the control limits, of all charts added up."""
+
+    inside: Share
+    charts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reliable:
     """Promises of customers' agreements kept, and the time in which services were good, each service once."""
 
@@ -253,7 +294,7 @@ class Reliable:
     downtime_us: Duration
 
 
-ABOUT = ("promise", "age", "cancelled", "without_promise")
+ABOUT = ("promise", "control", "age", "cancelled", "without_promise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,12 +325,14 @@ class ServiceLevelReport:
     tzdata_version: str
     timezone: str
     events_until: Instant | None
+    consistent: Consistent
     reliable: Reliable
     promises: tuple[PromiseResult, ...]
     views: tuple[ViewRow, ...]
     breach_counts: tuple[BreachCount, ...]
     breaches: tuple[Breach, ...]
     ageing: tuple[AgeBucket, ...]
+    control: tuple[ControlResult, ...]
     services: tuple[ServiceResult, ...]
     exclusions: Exclusions
     corrections: Corrections

@@ -6,12 +6,15 @@ from fractions import Fraction
 
 from markupsafe import Markup
 
+from slastream.core.calendars import Calendar
 from slastream.core.units import HOUR
-from slastream.report.charts import HALF, Bar, Charts, Level, Part, Point, ratio_axis
-from slastream.report.figures import AgeBucket, PromiseResult, ServiceLevelReport, ServiceResult
+from slastream.report.charts import HALF, WIDTH, Bar, Charts, Level, Part, Point, ratio_axis, value_axis
+from slastream.report.figures import AgeBucket, ControlResult, PromiseResult, ServiceLevelReport, ServiceResult
 from slastream.report.service_figures import services_once
 from slastream.report.words import Words
 
+TALLEST = 3
+"""A control chart is as high as so many upper limits."""
 LISTED = 12
 """Bars of a chart; the table beside it has the others."""
 
@@ -21,6 +24,7 @@ class Pictures:
     report: ServiceLevelReport
     words: Words
     charts: Charts
+    zone: Calendar
 
     def kept_promises(self) -> Markup:
         """The first page's: each customer promise against its objective."""
@@ -51,6 +55,41 @@ class Pictures:
         return self._ratio_lines(
             words("picture.months.title", promise=f"{promise.agreement} / {promise.promise}"), points, levels
         )
+
+    def control(self, result: ControlResult, half: bool = False) -> Markup:
+        """The newest tickets by the open time that they took; what lies beyond `TALLEST` limits is drawn there."""
+        words, upper = self.words, float(result.upper_us / HOUR)
+        points = [
+            Point(
+                words.short_day(one.stopped_at, self.zone),
+                min(one.elapsed_us / HOUR, TALLEST * upper),
+                words.duration(one.elapsed_us),
+                1 in one.rules,
+            )
+            for one in result.newest
+        ]
+        drawn = [("upper", result.upper_us, "limit"), ("median", result.median_us, "middle")]
+        if result.lower_us:
+            drawn.append(("lower", result.lower_us, "limit"))
+        levels = [
+            Level(float(us / HOUR), words(f"picture.control.{name}", duration=words.duration(us)), style)
+            for name, us, style in drawn
+        ]
+        highest = max(upper, *(one.value for one in points if one.value is not None))
+        axis = [Level(value, self._hours(value)) for value in value_axis(highest)]
+        title = words("picture.control.title", promise=control_name(result))
+        description = words(
+            "picture.control.description",
+            outside=words.number(sum(1 in one.rules for one in result.newest)),
+            shown=words.number(len(points)),
+            upper=words.duration(result.upper_us),
+            median=words.duration(result.median_us),
+        )
+        width, height = (HALF, 130) if half else (WIDTH, 190)
+        return self.charts.lines(title, description, points, levels, axis, width, height, labels_values=False)
+
+    def _hours(self, value: float) -> str:
+        return self.words("format.hours", number=self.words.number(Fraction(value), 0 if value == round(value) else 1))
 
     def service_months(self) -> Markup:
         """All services' known time, by month."""
@@ -139,6 +178,11 @@ class Pictures:
         exact = Fraction(value).limit_denominator(10_000) * 100
         digits = next(number for number in range(5) if (exact * 10**number).denominator == 1)
         return self.words("format.percent", number=self.words.number(exact, digits))
+
+
+def control_name(result: ControlResult) -> str:
+    """Of what a chart is: the service only where it has a name."""
+    return " / ".join([*([result.service] if result.service else []), result.agreement, result.promise])
 
 
 def budget_used(service: ServiceResult) -> Fraction | None:

@@ -85,6 +85,11 @@ class Words:
     def day(self, day: date) -> str:
         return self("format.day", day=day.day, month=self.texts[f"month.{day.month}"], year=day.year, number=day.month)
 
+    def short_day(self, at: Instant, zone: Calendar) -> str:
+        """In the room of a chart's tick."""
+        day, _ = zone.local(at)
+        return self("format.short_day", day=day.day, month=self.texts[f"month.{day.month}"][:3], number=day.month)
+
     def instant(self, at: Instant | None, zone: Calendar) -> str:
         """To the minute of the wall clock in a zone."""
         if at is None:
