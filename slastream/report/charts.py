@@ -138,7 +138,7 @@ class Charts:
                 at += length
             if bar.mark is not None:
                 goal = label_room + bar.mark / largest * room
-                shapes.append(_line("goal", goal, top - 2, goal, top + ROW - 4))
+                shapes += [_line(style, goal, top - 2, goal, top + ROW - 4) for style in ("halo", "goal")]
             shapes.append(_text(width - text_room + 8, top + 13, bar.text, "start", "value"))
         return self._svg(title, description, width, len(bars) * ROW + 4, shapes)
 

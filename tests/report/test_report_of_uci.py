@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import uci_by_hand as by_hand
+from playwright.sync_api import Page
 
 from slastream.app import load_policy_path, service_level_report
 from slastream.ingest.mapping import load_mapping
+from slastream.report.as_html import Names, report_html
 from slastream.report.as_json import report_json
 from slastream.report.report_period import parse_period
+
+from . import uci_by_hand as by_hand
+from .report_looks import faults_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "uci"
 START, END = by_hand.month("2016-04")
@@ -21,9 +25,10 @@ PROMISES = ("closure", "resolution")
 
 
 class Two(NamedTuple):
-    """The report as JSON, and what it is to be compared with."""
+    """The report as JSON and as a page, and what it is to be compared with."""
 
     report: Any
+    page: str
     tickets: list[by_hand.Ticket]
     clocks: list[by_hand.Clock]
 
@@ -43,7 +48,8 @@ def two(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Two:
 
     report = service_level_report(load_policy_path(EXAMPLES / "policy.yaml"), read, parse_period("2016-04"), "company")
     tickets = by_hand.read_tickets(packed, END)
-    return Two(json.loads(report_json(report)), tickets, list(by_hand.clocks_of(tickets, END)))
+    page = report_html(report, "en", Names("policy.yaml", ("events.jsonl",))).decode()
+    return Two(json.loads(report_json(report)), page, tickets, list(by_hand.clocks_of(tickets, END)))
 
 
 def pair(share: Any) -> tuple[int, int]:
@@ -116,6 +122,22 @@ def test_the_breaches(two: Two) -> None:
         assert told_counts == Counter(getattr(one.cycle.labels, attribute) for one in broken)
 
 
+def test_the_control_charts(two: Two) -> None:
+    inside = tickets = 0
+    for told in two.report["control"]:
+        found = by_hand.control(two.of(told["promise"]), START, END)
+        assert told["service"] == "service-desk"
+        assert told["tickets"] == found.tickets
+        assert pair(told["inside"]) == (found.inside, found.tickets)
+        assert told["signals"] == found.broken
+        minutes = {"median": found.middle, "ninetieth": found.ninetieth, "lower": found.lower, "upper": found.upper}
+        for name, value in minutes.items():
+            assert told[f"{name}_seconds"] == pytest.approx(float(value) * 60, rel=1e-12), name
+        inside, tickets = inside + found.inside, tickets + found.tickets
+    assert [one["promise"] for one in two.report["control"]] == list(PROMISES)
+    assert pair(two.report["consistent"]["inside"]) == (inside, tickets)
+
+
 def test_the_age_of_open_tickets(two: Two) -> None:
     told = {one["from_days"]: (one["in_time"], one["breached"], one["without_promise"]) for one in two.report["ageing"]}
     assert told == by_hand.ages(two.tickets, two.clocks, END)
@@ -129,3 +151,7 @@ def test_nothing_is_excluded(two: Two) -> None:
         0,
         0,
     )
+
+
+def test_its_page_is_accessible_and_nothing_lies_over_another(two: Two, browser_page: Page) -> None:
+    assert faults_of(two.page, browser_page) == []

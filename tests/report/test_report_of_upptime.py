@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from playwright.sync_api import Page
 
 from slastream.app import load_policy_path, service_level_report
 from slastream.ingest.mapping import load_mapping
+from slastream.report.as_html import Names, report_html
 from slastream.report.as_json import report_json
 from slastream.report.report_period import parse_period
+
+from .report_looks import faults_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "upptime"
 TARGET = 0.995
@@ -27,6 +31,7 @@ Site = list[tuple[int, bool]]
 
 class Two(NamedTuple):
     report: Any
+    page: str
     sites: dict[str, Site]
 
 
@@ -44,7 +49,8 @@ def two(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Two:
         return (("upptime", number, line) for number, line in enumerate(events, 1))
 
     report = service_level_report(load_policy_path(EXAMPLES / "policy.yaml"), read, parse_period("2026-07"), "readers")
-    return Two(json.loads(report_json(report)), sites_of(raw))
+    page = report_html(report, "de", Names("policy.yaml", ("events.jsonl",))).decode()
+    return Two(json.loads(report_json(report)), page, sites_of(raw))
 
 
 def sites_of(raw: Path) -> dict[str, Site]:
@@ -131,3 +137,7 @@ def test_the_first_page_adds_up_each_site_once(two: Two) -> None:
         outages,
     )
     assert told["availability"] == pytest.approx(1 - bad / known, rel=1e-12)
+
+
+def test_its_page_is_accessible_and_nothing_lies_over_another(two: Two, browser_page: Page) -> None:
+    assert faults_of(two.page, browser_page) == []

@@ -1,28 +1,25 @@
 """The page of a report: valid, complete in itself, accessible, and made for paper."""
 
-import os
 import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from shutil import which
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, sync_playwright
-from report_scenario import report_of, worked_example
+from playwright.sync_api import Page
 
 from slastream.errors import DeliveryError
 from slastream.report.as_html import Names, report_html
 from slastream.report.as_pdf import report_pdf
 from slastream.report.words import LANGUAGES
 
+from .report_looks import faults_of
+from .report_scenario import report_of, worked_example
+
 VOID = {"meta", "br", "link", "img", "hr", "input", "rect", "line", "circle", "path"}
-A4_IN_PIXELS = 794
-"""The width of A4 at 96 dpi."""
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +28,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     report = report_of(tmp_path_factory.mktemp("report"), worked_example())
     names = Names("policy of acme.yaml", ("events.jsonl",))
     return {language: report_html(report, language, names).decode() for language in LANGUAGES}
-
-
-@pytest.fixture(scope="module")
-def browser_page() -> Iterator[Page]:
-    chromium = which("chromium") or which("google-chrome")
-    if chromium is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no chromium on the PATH")
-        pytest.skip("no chromium on the PATH: install it to look at the pages")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": A4_IN_PIXELS, "height": 1123})
-        yield page
-        browser.close()
 
 
 class Outline(HTMLParser):
@@ -130,40 +113,10 @@ def test_a_name_cannot_bring_in_markup(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(
+def test_it_is_accessible_and_nothing_lies_over_another(
     pages: dict[str, str], browser_page: Page, language: str
 ) -> None:
-    browser_page.set_content(pages[language])
-    found = Axe().run(browser_page)
-    assert found.violations_count == 0, found.generate_report()
-    assert browser_page.evaluate("document.documentElement.scrollWidth") <= A4_IN_PIXELS
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_no_text_of_a_chart_lies_outside_of_it_or_over_another(
-    pages: dict[str, str], browser_page: Page, language: str
-) -> None:
-    browser_page.set_content(pages[language])
-    assert browser_page.evaluate(OVERLAPS) == []
-
-
-OVERLAPS = """() => [...document.querySelectorAll("svg.chart[role=img]")].flatMap(chart => {
-    const frame = chart.getBoundingClientRect();
-    const texts = [...chart.querySelectorAll("text")].filter(one => one.textContent);
-    const boxes = texts.map(one => one.getBoundingClientRect());
-    const bad = [];
-    boxes.forEach((box, index) => {
-        if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 3 || box.bottom > frame.bottom + 3)
-            bad.push("outside: " + texts[index].textContent);
-        for (let other = index + 1; other < boxes.length; other++) {
-            const second = boxes[other];
-            const wide = Math.min(box.right, second.right) - Math.max(box.left, second.left);
-            const high = Math.min(box.bottom, second.bottom) - Math.max(box.top, second.top);
-            if (wide > 1 && high > 4) bad.push(texts[index].textContent + " over " + texts[other].textContent);
-        }
-    });
-    return bad;
-})"""
+    assert faults_of(pages[language], browser_page) == []
 
 
 def test_it_prints_as_pdf(pages: dict[str, str]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_scenario import report_of, ticket, worked_example, write
 
 from slastream.cli import main
 from slastream.core.units import HOUR, MINUTE, parse_instant
@@ -20,6 +19,8 @@ from slastream.report.as_html import Names, report_html
 from slastream.report.as_json import report_json
 from slastream.report.figures import Share
 from slastream.report.report_period import parse_period
+
+from .report_scenario import report_of, ticket, worked_example, write
 
 NAMES = Names("policy.yaml", ("events.jsonl",))
 

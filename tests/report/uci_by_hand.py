@@ -5,6 +5,9 @@ day by day, and each of the two promises of `examples/uci` is walked through by 
 """
 
 import csv
+import hashlib
+import itertools
+import json
 import lzma
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -205,6 +208,7 @@ def retarget(cycle: Cycle, target: int, at: int, reassesses: bool) -> None:
 class Clock:
     ticket: str
     promise: str
+    number: int
     cycle: Cycle
 
     @property
@@ -241,12 +245,13 @@ def read_tickets(file: Path, end: int) -> list[Ticket]:
 
 def clocks_of(tickets: Iterable[Ticket], end: int) -> Iterator[Clock]:
     for ticket in tickets:
-        for cycle in clocks(ticket.opened, ticket.updates, end, CLOSURE, {"closed"}, set(), False, True):
-            yield Clock(ticket.number, "closure", cycle)
-        for cycle in clocks(
+        closure = clocks(ticket.opened, ticket.updates, end, CLOSURE, {"closed"}, set(), False, True)
+        resolution = clocks(
             ticket.opened, ticket.updates, end, RESOLUTION, {"resolved", "closed"}, {"pending", "hold"}, True, False
-        ):
-            yield Clock(ticket.number, "resolution", cycle)
+        )
+        for promise, cycles in (("closure", closure), ("resolution", resolution)):
+            for number, cycle in enumerate(cycles, 1):
+                yield Clock(ticket.number, promise, number, cycle)
 
 
 def rfc3339(at: int) -> str:
@@ -275,6 +280,53 @@ def shares(clocks: Iterable[Clock], start: int, end: int) -> Shares:
         counted = [one.is_met for one in known if belongs(one, basis, start, end)]
         found[basis] = (sum(counted), len(counted))
     return found
+
+
+@dataclass
+class Control:
+    """Minutes. `inside` are the tickets within the limits, `broken` counts those that break rules 1 to 4."""
+
+    tickets: int
+    middle: Fraction
+    ninetieth: int
+    lower: Fraction
+    upper: Fraction
+    inside: int
+    broken: list[int]
+
+
+def middle_of(values: list[int]) -> Fraction:
+    ordered, half = sorted(values), len(values) // 2
+    return Fraction(ordered[half] + ordered[-half - 1], 2) if len(values) % 2 == 0 else Fraction(ordered[half])
+
+
+def identity(clock: Clock) -> str:
+    """What orders clocks that stopped at one instant; both promises have one cycle or more, numbered from 1."""
+    parts = json.dumps([clock.ticket, "desk", clock.promise, clock.number], separators=(",", ":"))
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def control(clocks: Iterable[Clock], start: int, end: int) -> Control:
+    """The XmR chart with limits by medians of the clocks that stopped in `[start, end)`."""
+    ended = [one for one in clocks if one.cycle.stopped is not None and start <= one.cycle.stopped < end]
+    ended.sort(key=lambda one: (one.cycle.stopped or 0, identity(one)))
+    values = [one.cycle.used for one in ended]
+    middle = middle_of(values)
+    natural = Fraction(3145, 1000) * middle_of([abs(a - b) for a, b in itertools.pairwise(values)])
+    lower, upper = max(Fraction(0), middle - natural), middle + natural
+    third = natural / 3
+    broken = [0, 0, 0, 0]
+    for sign in (1, -1):
+        zone = [(value - middle) * sign / third for value in values]
+        for index, here in enumerate(zone):
+            before = zone[max(0, index - 7) : index + 1]
+            broken[0] += here > 3
+            broken[1] += here > 2 and sum(one > 2 for one in before[-3:]) >= 2
+            broken[2] += here > 1 and sum(one > 1 for one in before[-5:]) >= 4
+            broken[3] += here > 0 and sum(one > 0 for one in before) >= 8
+    ninetieth = sorted(values)[-(-9 * len(values) // 10) - 1]
+    inside = sum(middle - natural <= value <= upper for value in values)
+    return Control(len(values), middle, ninetieth, lower, upper, inside, broken)
 
 
 def ages(tickets: Iterable[Ticket], clocks: Iterable[Clock], end: int) -> dict[int, tuple[int, int, int]]:
