@@ -19,6 +19,7 @@ from slastream.report.figures import ServiceLevelReport
 from slastream.report.report_period import ReportPeriod
 from slastream.report.report_source import customers_of, source_of
 from slastream.wire.availability_lines import availability_line, incident_line, service_fact_line
+from slastream.wire.control_lines import control_lines, maturity_lines, prediction_lines
 from slastream.wire.events import canonical, decode_event
 from slastream.wire.lines import Json, compliance_line, fact_line, verdict_line
 from slastream.wire.policy_file import load_policy
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from slastream.stream.runtime import Runtime
     from slastream.stream.stage import Stage
 
-SHOWN = ("verdicts", "facts", "compliance", "availability", "incidents", "rejected", "all")
+SHOWN = (
+    "verdicts", "facts", "compliance", "availability", "incidents", "control", "maturity", "prediction", "rejected", "all",
+)  # fmt: skip
 
 Lines = Callable[[], Iterator[tuple[str, int, bytes]]]
 """Reads the input from its beginning: (file, line number from 1, bytes)."""
@@ -247,6 +250,12 @@ def _shown(engine: TicketReplay, services: Availability, show: str, rejected: li
     if show in ("incidents", "all") and end is not None:
         for incident in incidents_of(services, engine.tickets.values(), end):
             yield incident_line(incident)
+    if show in ("control", "all"):
+        yield from control_lines(engine)
+    if show in ("maturity", "all"):
+        yield from maturity_lines(engine)
+    if show in ("prediction", "all") and end is not None:
+        yield from prediction_lines(engine, end)
     if show in ("rejected", "all"):
         for bad in rejected:
             yield {"kind": "rejected", "line": bad.line, "reason": bad.reason, "path": bad.path}

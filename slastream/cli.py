@@ -72,7 +72,18 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--show",
         default="verdicts",
-        choices=("verdicts", "facts", "compliance", "availability", "incidents", "rejected", "all"),
+        choices=(
+            "verdicts",
+            "facts",
+            "compliance",
+            "availability",
+            "incidents",
+            "control",
+            "maturity",
+            "prediction",
+            "rejected",
+            "all",
+        ),
     )
     replay.add_argument("--format", default="jsonl", choices=("jsonl", "csv", "table"))
     replay.add_argument("--out", metavar="FILE", help="write there instead of stdout")

@@ -15,6 +15,7 @@ from slastream.core.events import Override
 from slastream.core.facts import BREACHED, DEADLINE, MET_LATE, RETRACTED, WARNED, Fact
 from slastream.core.policies import Warning
 from slastream.core.rules import Rule, Selection
+from slastream.core.signs import NEAR_DUE_SHARE, NO_SIGNS, Signs
 from slastream.core.targets import due as due_of
 from slastream.core.units import Duration, Instant
 
@@ -87,6 +88,7 @@ class Cycle:
     rearmed: list[str] | None = None
     revision: int = 1
     published_in: str | None = None
+    signs: Signs = NO_SIGNS
     is_touched: bool = True
     fixed_due_at: Instant | None = None
     _due_at: Instant | None = None
@@ -233,6 +235,33 @@ class Cycle:
         self.is_paused = True
         self._switch(at)
 
+    def note_pause(self, has_reason: bool, is_near_due: bool = False) -> None:
+        signs = self.signs
+        self.signs = signs._replace(
+            pauses=signs.pauses + 1,
+            pauses_with_reason=signs.pauses_with_reason + has_reason,
+            paused_before_due=signs.paused_before_due + is_near_due,
+        )
+
+    def note_reopening(self) -> None:
+        self.signs = self.signs._replace(reopened=self.signs.reopened + 1)
+        self.is_touched = True
+
+    def note_priority(self) -> None:
+        """The ticket's priority changed: a sign once the clock has warned or is late."""
+        if any(d.is_active and d.fact in (WARNED, BREACHED) for d in self.declared or ()):
+            self.signs = self.signs._replace(
+                priority_changed_after_warning=self.signs.priority_changed_after_warning + 1
+            )
+            self.is_touched = True
+
+    def is_near_due(self, at: Instant) -> bool:
+        """Does it run, not late yet, in the last tenth of its own time?"""
+        if self.breached_at is not None or self.is_paused:
+            return False
+        own = self._own_time_us()
+        return own > 0 and NEAR_DUE_SHARE * (own - self._progress(at)) <= own
+
     def resume(self, at: Instant) -> None:
         self._close_stretch(at)
         self.is_paused = False
@@ -323,6 +352,7 @@ class Cycle:
         if self.breached_at is not None:
             return
         self.override = override
+        self.signs = self.signs._replace(overridden=int(override is not None))
         self._due_is_known = False
         self.is_touched = True
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from slastream.core.periods import ROLLING, Periods
 from slastream.core.policies import Agreement, Credits
+from slastream.core.signs import NO_SIGNS, Signs
 from slastream.core.units import Duration, Instant
 
 STEPS = 60
@@ -30,6 +31,7 @@ class Contribution(NamedTuple):
     due_at: Instant | None
     stopped_at: Instant | None
     priority: str | None
+    signs: Signs = NO_SIGNS
 
     @property
     def is_met(self) -> bool:
@@ -42,7 +44,7 @@ class Contribution(NamedTuple):
 
 @dataclass(slots=True)
 class Counts:
-    """Of one period: `met` of `total` by each basis, and the cancelled beside them."""
+    """Of one period: `met` of `total` by each basis, the cancelled beside them, and of all that ended those with a sign."""
 
     completed_met: int = 0
     completed_total: int = 0
@@ -51,6 +53,12 @@ class Counts:
     started_met: int = 0
     started_total: int = 0
     cancelled: int = 0
+    overridden: int = 0
+    reopened: int = 0
+    priority_changed_after_warning: int = 0
+    paused_before_due: int = 0
+    pauses: int = 0
+    pauses_with_reason: int = 0
 
     def of(self, basis: str) -> tuple[int, int]:
         match basis:
@@ -60,6 +68,27 @@ class Counts:
                 return self.due_met, self.due_total
             case _:
                 return self.started_met, self.started_total
+
+    @property
+    def ended(self) -> int:
+        """The clocks that stopped or were cancelled: what the signs are shares of."""
+        return self.completed_total + self.cancelled
+
+    def end(self, one: Contribution, sign: int) -> None:
+        """Puts in (1) or takes out (-1) a clock that ended in this period."""
+        if one.status == "cancelled":
+            self.cancelled += sign
+        else:
+            self.completed_total += sign
+            self.completed_met += sign if one.is_met else 0
+        signs = one.signs
+        if signs is not NO_SIGNS:
+            self.overridden += sign if signs.overridden else 0
+            self.reopened += sign if signs.reopened else 0
+            self.priority_changed_after_warning += sign if signs.priority_changed_after_warning else 0
+            self.paused_before_due += sign if signs.paused_before_due else 0
+            self.pauses += sign * signs.pauses
+            self.pauses_with_reason += sign * signs.pauses_with_reason
 
     @property
     def is_empty(self) -> bool:
@@ -166,7 +195,8 @@ class Tally:
         for one in self.contributions.values():
             if one.status == "cancelled":
                 ended_at = one.stopped_at if one.stopped_at is not None else one.started_at
-                counts.cancelled += start < ended_at <= at
+                if start < ended_at <= at:
+                    counts.end(one, 1)
                 continue
             if start < one.started_at <= at:
                 counts.started_total += 1
@@ -175,8 +205,7 @@ class Tally:
                 counts.due_total += 1
                 counts.due_met += one.is_met
             if one.stopped_at is not None and start < one.stopped_at <= at:
-                counts.completed_total += 1
-                counts.completed_met += one.is_met
+                counts.end(one, 1)
         return counts
 
     def _end_of(self, start: Instant) -> Instant:
@@ -194,7 +223,7 @@ class Tally:
         if self.rolling is not None:
             return
         if one.status == "cancelled":
-            self._counts_at(one.stopped_at if one.stopped_at is not None else one.started_at).cancelled += sign
+            self._counts_at(one.stopped_at if one.stopped_at is not None else one.started_at).end(one, sign)
             return
         met = sign if one.is_met else 0
         counts = self._counts_at(one.started_at)
@@ -205,9 +234,7 @@ class Tally:
             counts.due_total += sign
             counts.due_met += met
         if one.stopped_at is not None:
-            counts = self._counts_at(one.stopped_at)
-            counts.completed_total += sign
-            counts.completed_met += met
+            self._counts_at(one.stopped_at).end(one, sign)
 
 
 def budget_remaining(objective: Decimal, met: int, total: int) -> Decimal:

@@ -10,14 +10,16 @@ from typing import NamedTuple
 
 from slastream.core.clocks import Cycle, Labels
 from slastream.core.compliance import Contribution, Line, Tally
+from slastream.core.control import Point
 from slastream.core.events import TicketEvent
-from slastream.core.facts import Fact
+from slastream.core.facts import Fact, identity
 from slastream.core.histories import Canonical, in_order
 from slastream.core.periods import Periods
 from slastream.core.policies import Policy
-from slastream.core.rules import Rulebook
+from slastream.core.prediction import OpenClock, remaining_of
+from slastream.core.rules import Rule, Rulebook
 from slastream.core.tickets import HistoryNeededError, Ticket, fold, order_of
-from slastream.core.units import Instant
+from slastream.core.units import Duration, Instant
 
 
 class Promised(NamedTuple):
@@ -103,6 +105,15 @@ class TicketReplay:
                 for cycle in clock.cycles:
                     yield ticket, cycle
 
+    def by_promise(self) -> list[tuple[str | None, Rule, list[tuple[Ticket, Cycle]]]]:
+        """The cycles of each service and promise, by identity."""
+        found: dict[tuple[str, str, str], tuple[Rule, list[tuple[Ticket, Cycle]]]] = {}
+        for ticket, cycle in self.cycles():
+            rule = cycle.rule
+            key = ticket.labels_of(cycle).service or "", rule.agreement.name, rule.promise.name
+            found.setdefault(key, (rule, []))[1].append((ticket, cycle))
+        return [(key[0] or None, rule, cycles) for key, (rule, cycles) in sorted(found.items())]
+
     def compliance(self) -> Iterator[tuple[str | None, str, str, Line]]:
         """(service, agreement, promise, period) by identity, as of the end."""
         tallies: dict[tuple[str, int], Tally] = {}
@@ -131,5 +142,31 @@ def _names(book: Rulebook, index: int) -> tuple[str, str]:
     return book.rules[index].agreement.name, book.rules[index].promise.name
 
 
+def points_of(cycles: Iterable[tuple[Ticket, Cycle]]) -> Iterator[Point]:
+    """Those that stopped, as points of a control chart."""
+    for ticket, cycle in cycles:
+        stopped_at = cycle.stopped_at
+        if stopped_at is not None and not cycle.is_cancelled:
+            rule, reading = cycle.rule, cycle.read(stopped_at)
+            clock = identity(ticket.ticket_id, rule.agreement.name, rule.promise.name, cycle.number)
+            yield Point(
+                stopped_at, clock, Duration(reading.elapsed_us), _duration(reading.target_us), reading.status == "met",
+                ticket.labels_of(cycle).priority,
+            )  # fmt: skip
+
+
+def open_clock_of(ticket: Ticket, cycle: Cycle, at: Instant) -> OpenClock:
+    """An open cycle that is not late, as prediction looks at it."""
+    reading = cycle.read(at)
+    target = None if cycle.override is not None else _duration(reading.target_us)
+    elapsed = Duration(reading.elapsed_us)
+    remaining = remaining_of(cycle.selection.calendar, at, elapsed, target, reading.due_at)
+    return OpenClock(ticket.labels_of(cycle).priority, elapsed, remaining)
+
+
+def _duration(us: int | None) -> Duration | None:
+    return None if us is None else Duration(us)
+
+
 def contribution_of(cycle: Cycle, labels: Labels) -> Contribution:
-    return Contribution(cycle.status(), cycle.started_at, cycle.due_at, cycle.stopped_at, labels.priority)
+    return Contribution(cycle.status(), cycle.started_at, cycle.due_at, cycle.stopped_at, labels.priority, cycle.signs)

@@ -34,6 +34,7 @@ PERIODS: tuple[Period, ...] = ("day", "week", "month", "quarter", "year")
 ROLLING_WINDOWS = ("1h", "6h", "1d", "3d", "7d", "28d", "30d", "90d")
 
 
+PAUSE_REASONS = ("fields.pause_reason",)
 _NO_TIME = Duration(0)
 
 
@@ -198,6 +199,8 @@ class Policy:
     calendars: Mapping[str, Calendar]
     services: Mapping[str, Service]
     agreements: tuple[Agreement, ...]
+    pause_reasons: tuple[str, ...] = PAUSE_REASONS
+    """The attributes in which a ticket says why it waits."""
 
     def lateness_of(self, source: str | None) -> Duration:
         """How late events of a source may be (`default` for the others)."""

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from slastream.core.calendars import Calendar
 from slastream.core.control import Point
-from slastream.core.units import Duration
+from slastream.core.units import Duration, Instant
 
 HISTORY_POINTS = 500
 """The newest so many finished cycles of a promise and service are its history."""
@@ -53,3 +54,49 @@ def chance_of(history: History, priority: str | None, elapsed_us: Duration, rema
     if peers < MIN_PEERS:
         return None
     return Chance(len(times) - bisect_right(times, elapsed_us + max(0, remaining_us)), peers)
+
+
+class OpenClock(NamedTuple):
+    """A clock that runs or is paused, not late yet. `remaining_us` None: not known while it is paused (a target in days)."""
+
+    priority: str | None
+    elapsed_us: Duration
+    remaining_us: Duration | None
+
+
+class Forecast(NamedTuple):
+    """Of `open` clocks, `predicted` have a chance; `expected` breaches are the sum of theirs."""
+
+    open: int
+    predicted: int
+    expected: Fraction
+
+
+def forecast_of(history: History, clocks: Iterable[OpenClock]) -> Forecast:
+    count, predicted = 0, 0
+    by_peers: dict[int, int] = {}
+    for one in clocks:
+        count += 1
+        chance = chance_of_clock(history, one)
+        if chance is not None:
+            predicted += 1
+            by_peers[chance.peers] = by_peers.get(chance.peers, 0) + chance.breaching
+    return Forecast(count, predicted, sum((Fraction(n, peers) for peers, n in by_peers.items()), Fraction(0)))
+
+
+def chance_of_clock(history: History, clock: OpenClock) -> Chance | None:
+    if clock.remaining_us is None:
+        return None
+    return chance_of(history, clock.priority, clock.elapsed_us, clock.remaining_us)
+
+
+def remaining_of(
+    calendar: Calendar, now: Instant, elapsed_us: Duration, target_us: Duration | None, due_at: Instant | None
+) -> Duration | None:
+    """The open time that an open clock has until it is late: of its target, else until it is due.
+
+    `target_us` is None for a target in days and for a due instant set by hand.
+    """
+    if target_us is not None:
+        return Duration(target_us - elapsed_us)
+    return None if due_at is None else calendar.open_between(now, max(now, due_at))

@@ -154,14 +154,14 @@ class Ticket:
         self.attributes[ANSWERED] = by_agent or self.attributes.get(ANSWERED, False)
         self._bind(changed)
         for clock in self.clocks.values():
-            self._start_at_opening(clock, opened_at)
+            self._start_at_opening(clock, opened_at, event)
         self.set_wake()
         if self.wake_at is not None and self.wake_at < at and not self.is_shadow:
             self.advance(at)
         self._turn(event, changed, False, False, ())
         self._finish(changed)
 
-    def _start_at_opening(self, clock: Clock, at: Instant) -> None:
+    def _start_at_opening(self, clock: Clock, at: Instant, event: TicketEvent) -> None:
         rule, attributes = clock.rule, self.attributes
         starts = rule.starts_at_opening and not (
             rule.promise.metric == "first_response" and attributes[OPENED_BY_AGENT]
@@ -174,16 +174,18 @@ class Ticket:
         if rule.pause is not None and rule.pause.is_static:
             clock.pause_held = rule.pause.holds(attributes, None, ())
         if starts and clock.selection is not None:
-            cycle = self._begin(clock, at, clock.pause_held)
+            cycle = self._begin(clock, at, clock.pause_held, event)
             if not self.is_shadow:
                 cycle.plan(at, "")
 
-    def _begin(self, clock: Clock, at: Instant, is_paused: bool) -> Cycle:
+    def _begin(self, clock: Clock, at: Instant, is_paused: bool, event: TicketEvent) -> Cycle:
         if clock.selection is None:
             raise AssertionError("a clock that is not in force does not start")
         group = self.attributes.get("group") if clock.rule.holds_group else None
         cycle = Cycle.begin(clock.rule, len(clock.cycles) + 1, at, clock.selection, is_paused, group)
         clock.cycles.append(cycle)
+        if is_paused:
+            cycle.note_pause(self._has_reason(event))
         return cycle
 
     def _merge(self, event: TicketEvent) -> set[str]:
@@ -289,6 +291,8 @@ class Ticket:
         cycle, restarts = clock.open_cycle, False
         stop_holds = rule.stop.holds(attributes, event, changed)
         if cycle is not None:
+            if "priority" in changed and not stop_holds:
+                cycle.note_priority()
             if stop_holds:
                 cycle.stop(at, cause, facts)
             elif (
@@ -313,7 +317,7 @@ class Ticket:
             if restarts:
                 waits = rule.resume is not None and cycle is not None and cycle.is_paused
                 still_waits = waits and rule.resume is not None and not rule.resume.holds(attributes, event, changed)
-                restarted = self._begin(clock, at, self._is_pausing(clock, event, changed) or still_waits)
+                restarted = self._begin(clock, at, self._is_pausing(clock, event, changed) or still_waits, event)
                 if (
                     cycle is not None
                     and cycle.cancel_reason == "restarted"
@@ -359,7 +363,7 @@ class Ticket:
         if rule.resume is None:
             if holds is not cycle.is_paused:
                 if holds:
-                    cycle.pause(at)
+                    self._pause(cycle, event)
                 else:
                     cycle.resume(at)
             return
@@ -370,7 +374,18 @@ class Ticket:
             if resumes:
                 cycle.resume(at)
         elif fires and not resumes:
-            cycle.pause(at)
+            self._pause(cycle, event)
+
+    def _pause(self, cycle: Cycle, event: TicketEvent) -> None:
+        at = event.occurred_at
+        cycle.note_pause(self._has_reason(event), cycle.is_near_due(at))
+        cycle.pause(at)
+
+    def _has_reason(self, event: TicketEvent) -> bool:
+        """Does a pause that begins with this event say why: in a message, or in an attribute that the policy names?"""
+        return event.message is not None or any(
+            self.attributes.get(name) not in (None, "") for name in self.rulebook.policy.pause_reasons
+        )
 
     def _is_pausing(self, clock: Clock, event: TicketEvent, changed: set[str]) -> bool:
         """Is a cycle that starts at this event paused from its start on?"""
@@ -395,18 +410,19 @@ class Ticket:
         ):
             self._reopen(clock, last, event, changed)
         elif fires and not (rule.is_once and clock.cycles):
-            cycle = self._begin(clock, at, self._is_pausing(clock, event, changed))
+            cycle = self._begin(clock, at, self._is_pausing(clock, event, changed), event)
             cycle.plan(at, cause)
 
     def _reopen(self, clock: Clock, last: Cycle, event: TicketEvent, changed: set[str]) -> None:
         rule, at, cause, selection = clock.rule, event.occurred_at, event.event_id, clock.selection
+        last.note_reopening()
         if rule.on_reopen == "ignore" or selection is None or last.stopped_at is None:
             return
         is_paused = self._is_pausing(clock, event, changed)
         is_other = selection != last.selection
         window_end = due_of(last.selection.calendar, last.stopped_at, rule.promise.reopen_window)
         if rule.on_reopen == "new_cycle" or at > window_end or (is_other and rule.on_change == "restart"):
-            self._begin(clock, at, is_paused).plan(at, cause)
+            self._begin(clock, at, is_paused, event).plan(at, cause)
             return
         last.reopen(at, is_paused, cause, self._declared)
         has_moved = last.override is not None
@@ -438,7 +454,7 @@ class Ticket:
                 found.number = len(clock.cycles) + 1
                 clock.cycles.append(found)
             else:
-                self._begin(clock, event.occurred_at, found.is_paused)
+                self._begin(clock, event.occurred_at, found.is_paused, event)
             clock.cycles[-1].plan(event.occurred_at, event.event_id, has_moved=True)
 
     def _finish(self, changed: set[str]) -> None:

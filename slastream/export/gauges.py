@@ -183,7 +183,7 @@ class TicketGauges:
 def add_clocks(groups: dict[Group, ClockCounts], clocks: Iterable[CountedClock]) -> None:
     """The hot loop: 0.5 µs a clock, so that 50,000 take 25 ms."""
     for clock in clocks:
-        status, started_at, due_at, stopped_at, priority = clock.contribution
+        status, started_at, due_at, stopped_at, priority, _ = clock.contribution
         group = (clock.service, clock.agreement, clock.promise, priority)
         counts = groups.get(group)
         if counts is None:

@@ -6,13 +6,16 @@ repetition and a restart give the same counts, and the order in which stage 1's 
 
 import heapq
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Sequence
+from sys import intern
+from typing import Any, NamedTuple
 
 import orjson
 
 from slastream.core.compliance import Contribution, Tally
 from slastream.core.periods import Periods
 from slastream.core.rules import Rule, Rulebook
+from slastream.core.signs import NO_SIGNS, Signs
 from slastream.core.units import Instant, parse_instant
 from slastream.errors import EventError, SnapshotError
 from slastream.stream.monitoring_state import KINDS, PREFIX, MonitoringState
@@ -37,6 +40,8 @@ class Counted(NamedTuple):
     as_of: Instant
     elapsed_us: int
     is_at_risk: bool
+    target_us: int | None = None
+    calendar: str | None = None
 
     @property
     def tally_key(self) -> TallyKey:
@@ -105,7 +110,7 @@ class ServicePartition:
         self._newest[clock] = Age(*stored[3]) if len(stored) > 3 else OLDEST
         if stored[2] is not None:
             service, agreement, promise, contribution, *rest = stored[2]
-            self.clocks[clock] = Counted(service, agreement, promise, Contribution(*contribution), *rest)
+            self.clocks[clock] = Counted(service, agreement, promise, _contribution(contribution), *rest)
 
     def restored(self) -> None:
         for clock, counted in self.clocks.items():
@@ -236,7 +241,7 @@ class ServicePartition:
         for clock, offset in self._dirty.items():
             counted = self.clocks.get(clock)
             self._progress[clock] = offset
-            plain = None if counted is None else [*counted[:3], list(counted.contribution), *counted[4:]]
+            plain = None if counted is None else [*counted[:3], _plain(counted.contribution), *counted[4:]]
             state.append((clock.encode(), orjson.dumps([VERSION, offset, plain, list(self._newest[clock])])))
         changes, said = self.monitoring.cut(self.time)
         state.extend(changes)
@@ -282,11 +287,29 @@ def counted_from_verdict(line: dict[str, object]) -> Counted:
             _instant(get("due_at")),
             _instant(get("stopped_at")),
             None if get("priority") is None else str(get("priority")),
+            _signs(get("signs")),
         ),
         as_of=parse_instant(str(line["as_of"])),
         elapsed_us=round(float(str(line["elapsed_seconds"])) * 1_000_000),
         is_at_risk=get("is_at_risk") is True,
+        target_us=None if get("target_seconds") is None else round(float(str(get("target_seconds"))) * 1_000_000),
+        calendar=None if get("calendar") is None else intern(str(get("calendar"))),
     )
+
+
+def _signs(found: object) -> Signs:
+    return Signs(*(int(found.get(name, 0)) for name in Signs._fields)) if isinstance(found, dict) else NO_SIGNS
+
+
+def _plain(contribution: Contribution) -> list[object]:
+    """orjson refuses named tuples."""
+    *values, signs = contribution
+    return values if signs is NO_SIGNS else [*values, list(signs)]
+
+
+def _contribution(plain: Sequence[Any]) -> Contribution:
+    status, started_at, due_at, stopped_at, priority, *signs = plain
+    return Contribution(status, started_at, due_at, stopped_at, priority, Signs(*signs[0]) if signs else NO_SIGNS)
 
 
 def _instant(text: object) -> Instant | None:

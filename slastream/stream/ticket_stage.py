@@ -621,7 +621,7 @@ def _signature(cycle: Cycle, labels: Labels) -> tuple[object, ...]:
     """What a reader of verdicts can see of a cycle, but for the passing of time."""
     return (
         cycle.status(), cycle.started_at, cycle.due_at, cycle.stopped_at, cycle.breached_at, cycle.cancel_reason, cycle.selection,
-        cycle.override, cycle.is_paused, cycle.used_us, cycle.since, cycle.paused_us, labels,
+        cycle.override, cycle.is_paused, cycle.used_us, cycle.since, cycle.paused_us, cycle.signs, labels,
     )  # fmt: skip
 
 

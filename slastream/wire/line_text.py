@@ -12,6 +12,7 @@ from orjson import dumps
 from slastream.core.clocks import Cycle, Labels
 from slastream.core.facts import RETRACTED, Fact
 from slastream.core.rules import Rulebook
+from slastream.core.signs import NO_SIGNS
 from slastream.core.units import Instant, format_instant
 
 MAX_REMEMBERED = 1 << 16
@@ -55,7 +56,10 @@ class LineWriter:
             override_text = (
                 f'{{"due_at":{instant(override.due_at)},"by":{_quote(override.by)},"reason":{_quote(override.reason)}}}'
             )
+        calendar, signs = cycle.selection.calendar.name, cycle.signs
         rest = "" if corrects is None else f',"corrects":{dumps(corrects).decode()}'
+        if signs is not NO_SIGNS and signs != NO_SIGNS:
+            rest += f',"signs":{dumps(signs._asdict()).decode()}'
         if is_withdrawn:
             rest += ',"is_withdrawn":true'
         clock = f"[{ticket},{self._names[index]},{number}"
@@ -65,7 +69,7 @@ class LineWriter:
             f'"stopped_at":{instant(cycle.stopped_at)},"breached_at":{instant(cycle.breached_at)},'
             f'"elapsed_seconds":{_seconds(elapsed)},"target_seconds":{"null" if target is None else _seconds(target)},'
             f'"remaining_seconds":{"null" if target is None else _seconds(target - elapsed)},'
-            f'"paused_seconds":{_seconds(reading.paused_us)},"in_hours":{_TRUTH[reading.in_hours]},'
+            f'"paused_seconds":{_seconds(reading.paused_us)},"calendar":{_quote(calendar)},"in_hours":{_TRUTH[reading.in_hours]},'
             f'"due_if_resumed_now":{instant(reading.due_if_resumed_now)},'
             f'"cancel_reason":{_quote(cycle.cancel_reason)},"override":{override_text},'
             f'"is_at_risk":{_TRUTH[cycle.is_at_risk]},"as_of":{instant(at)},"revision":{cycle.revision},{self._version},'

@@ -8,6 +8,7 @@ from slastream.core.compliance import Line, budget_remaining, credit_amount
 from slastream.core.facts import Fact, fact_id, identity, retracted_id
 from slastream.core.policies import Agreement, Policy
 from slastream.core.rules import Rulebook
+from slastream.core.signs import NO_SIGNS
 from slastream.core.units import Instant, format_instant, seconds
 
 Json = dict[str, Any]
@@ -26,7 +27,7 @@ def verdict_line(ticket_id: str, cycle: Cycle, labels: Labels, at: Instant, poli
     """The clock as it stands at `at`."""
     rule, reading, override = cycle.rule, cycle.read(at), cycle.override
     target = reading.target_us
-    return {
+    line: Json = {
         "kind": "verdict",
         "ticket_id": ticket_id,
         "service": labels.service,
@@ -44,6 +45,7 @@ def verdict_line(ticket_id: str, cycle: Cycle, labels: Labels, at: Instant, poli
         "target_seconds": None if target is None else seconds(target),
         "remaining_seconds": None if target is None else seconds(target - reading.elapsed_us),
         "paused_seconds": seconds(reading.paused_us),
+        "calendar": cycle.selection.calendar.name,
         "in_hours": reading.in_hours,
         "due_if_resumed_now": instant_text(reading.due_if_resumed_now),
         "cancel_reason": cycle.cancel_reason,
@@ -63,6 +65,9 @@ def verdict_line(ticket_id: str, cycle: Cycle, labels: Labels, at: Instant, poli
         "priority": labels.priority,
         "type": labels.type,
     }
+    if cycle.signs != NO_SIGNS:
+        line["signs"] = cycle.signs._asdict()
+    return line
 
 
 def fact_line(ticket_id: str, fact: Fact, labels: Labels, published_at: Instant | None, book: Rulebook) -> Json:

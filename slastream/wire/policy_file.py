@@ -18,6 +18,7 @@ from slastream.core.events import STATES
 from slastream.core.periods import LONGEST_OF_PERIOD, ROLLING
 from slastream.core.policies import (
     CLOCK_METRICS,
+    PAUSE_REASONS,
     PERIODS,
     PROFILES,
     ROLLING_WINDOWS,
@@ -33,7 +34,7 @@ from slastream.core.policies import (
     TargetRule,
     Warning,
 )
-from slastream.core.predicates import ALWAYS, All, Equals, Predicate, looks_at_event
+from slastream.core.predicates import ALWAYS, EVENT_NAMES, All, Equals, Predicate, looks_at_event
 from slastream.core.targets import BusinessDays, CalendarDays, EndOfBusinessDay, OpenTime, Target, parse_target
 from slastream.core.units import DAY, HOUR, MINUTE, SECOND, Duration, parse_duration
 from slastream.errors import PolicyError
@@ -45,7 +46,8 @@ from slastream.wire.yaml_nodes import Entry, Problem, Reader, is_null, line_of, 
 ReadFile = Callable[[str], bytes]
 
 TOP_KEYS = (
-    "version", "timezone", "match_mode", "lateness", "retention", "max_clock_skew", "calendars", "services", "agreements",
+    "version", "timezone", "match_mode", "lateness", "retention", "max_clock_skew", "pause_reasons", "calendars", "services",
+    "agreements",
 )  # fmt: skip
 CALENDAR_KEYS = ("timezone", "hours", "holidays", "exceptions", "versions")
 VERSION_KEYS = ("effective_from", "hours", "holidays", "exceptions")
@@ -134,6 +136,7 @@ class _Loader(Reader):
         retention = self._setting(top.get("retention"), DEFAULT_RETENTION)
         self.written_retention = retention if "retention" in top else None
         skew = self._setting(top.get("max_clock_skew"), DEFAULT_SKEW)
+        pause_reasons = self._attributes(top["pause_reasons"]) if "pause_reasons" in top else PAUSE_REASONS
         if (entry := top.get("calendars")) is not None:
             named = self.mapping(entry, None, "calendars by name")
             self.are_calendars_known = named is not None
@@ -165,6 +168,7 @@ class _Loader(Reader):
             calendars=self.calendars,
             services=services,
             agreements=tuple(agreement for agreement, _ in agreements),
+            pause_reasons=pause_reasons,
         )
 
     # ---- files ---------------------------------------------------------------------------------------------------
@@ -238,6 +242,17 @@ class _Loader(Reader):
             return default
         found = self.parsed(entry, lambda text: _read_duration(text, allow_days=True), "a duration like 90d or 5m")
         return default if found is None else found
+
+    def _attributes(self, entry: Entry) -> tuple[str, ...]:
+        """Names of attributes of a ticket."""
+        found = []
+        for one in self.texts(entry, "attributes like [status_name, fields.hold_reason]") or []:
+            name = str(one.node.value)
+            if name in EVENT_NAMES:
+                self.bad(one, f"{name} is of an event; write attributes of the ticket, like status_name")
+            elif self.predicates.is_attribute(name, one):
+                found.append(name)
+        return tuple(found)
 
     def _lateness(self, entry: Entry | None) -> dict[str, Duration]:
         found = (

@@ -128,6 +128,10 @@ def policy_schema() -> Schema:
                     **DURATION,
                     "description": "How far in the future an event may be dated; default 5m",
                 },
+                "pause_reasons": {
+                    **NAMES,
+                    "description": "Attributes that say why a ticket waits; default fields.pause_reason",
+                },
                 "calendars": {"type": ["object", "null"], "additionalProperties": _calendar()},
                 "services": {"type": ["object", "null"], "additionalProperties": _service()},
                 "agreements": {"type": ["object", "null"], "additionalProperties": _agreement()},

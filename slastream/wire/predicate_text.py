@@ -86,7 +86,7 @@ class PredicateReader:
                 names = self.reader.texts(entry, "attributes like [priority]")
                 if names is None:
                     return None
-                good = [str(one.node.value) for one in names if self._is_attribute(str(one.node.value), one)]
+                good = [str(one.node.value) for one in names if self.is_attribute(str(one.node.value), one)]
                 return Changed(frozenset(good)) if len(good) == len(names) else None
             case "event" | "message" | "fields" if isinstance(entry.node, yaml.MappingNode) and not self.of_columns:
                 inner = self.reader.mapping(entry, None, f"conditions on {name}") or {}
@@ -110,7 +110,7 @@ class PredicateReader:
         parts = [self.read(one) for one in entries]
         return None if any(part is None for part in parts) else tuple(part for part in parts if part is not None)
 
-    def _is_attribute(self, name: str, entry: Entry) -> bool:
+    def is_attribute(self, name: str, entry: Entry) -> bool:
         if (
             self.of_columns
             or name in ATTRIBUTES
@@ -126,7 +126,7 @@ class PredicateReader:
         return False
 
     def _attribute(self, name: str, entry: Entry) -> Predicate | None:
-        if not self._is_attribute(name, entry):
+        if not self.is_attribute(name, entry):
             return None
         node = entry.node
         if isinstance(node, yaml.MappingNode):

@@ -19,6 +19,7 @@ from slastream.core.clocks import Cycle, Declared, Labels
 from slastream.core.events import Override
 from slastream.core.facts import Fact
 from slastream.core.rules import Rule, Rulebook, Selection
+from slastream.core.signs import NO_SIGNS, Signs
 from slastream.core.targets import BusinessDays, CalendarDays, EndOfBusinessDay, NextBusinessDay, OpenTime
 from slastream.core.tickets import Clock, Ticket
 from slastream.core.units import Instant
@@ -199,7 +200,7 @@ def _cycle_to_list(cycle: Cycle) -> list[Any]:
         cycle.breached_at, cycle.cancel_reason, cycle.is_cancelled, _plain(cycle.override), cycle.group, _plain(cycle.labels),
         None if declared is None else _declared_to_list(declared),
         cycle.next_at, [cycle.moved_at, cycle.moved_by, cycle.is_moved_late, cycle.rearmed], cycle.revision,
-        cycle.published_in, cycle.fixed_due_at,
+        cycle.published_in, cycle.fixed_due_at, *([list(cycle.signs)] if cycle.signs != NO_SIGNS else []),
     ]  # fmt: skip
 
 
@@ -229,6 +230,7 @@ def _cycle_from_list(rule: Rule, one: list[Any], book: Rulebook) -> Cycle:
         revision,
         published_in,
         fixed_due_at,
+        *signs,
     ) = one
     return Cycle(
         rule=rule, number=number, started_at=started_at, selection=_selection_from_list(selection, rule, book), is_paused=is_paused,
@@ -239,7 +241,8 @@ def _cycle_from_list(rule: Rule, one: list[Any], book: Rulebook) -> Cycle:
         group=group, labels=None if labels is None else Labels(*labels),
         declared=None if declared is None else [Declared(*d) for d in declared], next_at=next_at, moved_at=moved_at,
         moved_by=moved_by, is_moved_late=is_moved_late, rearmed=rearmed, revision=revision,
-        published_in=published_in, fixed_due_at=fixed_due_at, is_touched=False,
+        published_in=published_in, fixed_due_at=fixed_due_at, signs=Signs(*signs[0]) if signs else NO_SIGNS,
+        is_touched=False,
     )  # fmt: skip
 
 
