@@ -52,6 +52,9 @@ def histogram(name: str, labels: str, text: str, *buckets_us: float) -> Metric:
 
 OPEN_STATUSES = ("running", "paused", "breached", "at_risk")
 VERDICT_WORDS = ("met", "breached", "cancelled")
+AGES = ("4 h", "1 d", "3 d", "7 d", "30 d", "older")
+AGES_US = (4 * HOUR, DAY, 3 * DAY, 7 * DAY, 30 * DAY)
+"""Upper bounds of the ages but the last."""
 OUTCOMES = ("delivered", "failed", "given_up")
 BASES = ("completed", "due", "started")
 TIME_WORDS = ("good", "bad", "excluded", "unknown")
@@ -75,6 +78,8 @@ LABELS = (
     Label("window", "the running period (`month`), or a rolling one (`28d`); of a burn rate how far it looks back (`5m`)", _POLICY),
     Label("state", "what time counts as; of a service what it is", words=(*TIME_WORDS, *STATES)),
     Label("basis", "which promises count: those that stopped, fell due or started", words=BASES),
+    Label("age", "since the start of a clock, up to and including", words=AGES),
+    Label("supports", "the agreement that stands on this one", _POLICY),
     Label("customer", "of the agreement, else of the service; empty without one", _POLICY),
     Label("currency", "of the agreement's credits", _POLICY),
     Label("kind", "of the agreement", words=("sla", "ola", "uc")),
@@ -108,6 +113,8 @@ NEXT_DUE = gauge("sla_next_due_timestamp_seconds", _EPOCH, _KEY,
     "Earliest due instant of the open clocks that are not breached.")
 OLDEST_OPEN = gauge("sla_oldest_open_timestamp_seconds", _EPOCH, _KEY,
     "Earliest start of the open clocks.")
+OPEN_AGES = gauge("sla_open_clocks", "clocks", f"{_KEY} age",
+    "Open clocks by how long ago they started, pauses included.")
 COMPLIANCE_MET = gauge("sla_compliance_met", "clocks", f"{_WINDOW} basis",
     "Promises kept in the running period, by basis: the numerator.")
 COMPLIANCE_TOTAL = gauge("sla_compliance_total", "clocks", f"{_WINDOW} basis",
@@ -127,6 +134,8 @@ CREDIT_EXPOSURE = gauge("sla_credit_exposure", "money", "customer agreement curr
     "Credits that the running period costs so far: the sum over this worker's services and promises. Add up over workers.")
 INFO = gauge("sla_info", "1", "service agreement kind customer provider team",
     "Who stands behind a service and an agreement; always 1.")
+SUPPORT = gauge("sla_support_info", "1", "service agreement supports",
+    "An operational agreement or contract (ola, uc) and an agreement that stands on it; always 1.")
 
 AVAILABILITY_SECONDS = gauge("sla_availability_seconds", "seconds", f"{_WINDOW} state",
     "Elapsed time of the running window by what it counts as; the four add up to it.")

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector as PrometheusCollector
 
 from slastream.core.policies import Policy
+from slastream.core.units import SECOND, Instant
 from slastream.export import catalogue
 from slastream.export.bounds import Words, count_series, within
 from slastream.export.gauges import Floors, TicketGauges
@@ -33,11 +34,13 @@ class Collector(PrometheusCollector):
         worker: WorkerShape,
         snapshot_seconds: float = SNAPSHOT_SECONDS,
         series_limit: int = catalogue.SERIES_LIMIT,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
         self._policy = policy
-        self._policy_loaded_at = time.time()
+        self._clock = clock
+        self._policy_loaded_at = clock()
         self._worker = worker
         self._series_limit = series_limit
         self._priorities = Words(catalogue.MAX_PRIORITIES)
@@ -64,7 +67,7 @@ class Collector(PrometheusCollector):
                 self._refreshed_at = time.monotonic()
 
     async def _snapshot(self) -> Samples:
-        gauges, services = TicketGauges(), ServiceGauges()
+        gauges, services = TicketGauges(Instant(round(self._clock() * SECOND))), ServiceGauges()
         # One instant: nothing is awaited until `end of the instant`.
         partitions = list(self._worker.owned.values())
         self._pipeline.drain(partitions)

@@ -41,6 +41,7 @@ agreements:
     credits: {fee: 10000 EUR, cap: 20%, bands: [{below: 75%, credit: 5%}, {below: 40%, credit: 10%}]}
   desk:
     kind: ola
+    supports: [gold]
     match: {service: mail}
     promises:
       handling: {metric: closure, within: 24h}

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from export.scenario import Desk, desk_at
 
 from grafana.prometheus_harness import Prometheus, program, prometheus, wait_until
 from slastream.core.units import DAY, HOUR, MINUTE, SECOND, Instant, format_instant
+from slastream.export.catalogue import SERIES_LIMIT
 from slastream.export.collector import Collector
 from slastream.export.server import MetricsServer, start_metrics_server
 
@@ -29,7 +30,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     It is scraped, changes (a ticket closed, a breach, a record that is no event, commits), and is scraped again.
     """
     program("prometheus")
-    now = _away_from_the_first(Instant(time.time_ns() // 1000))
+    now = away_from_the_first(Instant(time.time_ns() // 1000))
     desk = desk_at(now)
     with (
         served(desk) as (address, loop),
@@ -47,13 +48,13 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         yield server
 
 
-def config_for(address: str) -> str:
-    """The committed configuration, only faster, with its rules in place, and one worker seen as two."""
+def config_for(address: str, workers: Sequence[str] = ("w1", "w2")) -> str:
+    """The committed configuration, only faster, with its rules in place, and one server seen as so many workers."""
     config = yaml.safe_load((GRAFANA / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(GRAFANA / each) for each in config["rule_files"]]
     (job,) = config["scrape_configs"]
-    job["static_configs"] = [{"targets": [address], "labels": {"instance": name}} for name in ("w1", "w2")]
+    job["static_configs"] = [{"targets": [address], "labels": {"instance": name}} for name in workers]
     return yaml.safe_dump(config)
 
 
@@ -74,18 +75,18 @@ async def _change(desk: Desk, now: Instant) -> None:
     desk.feed([*lines, b"{"], later)
 
 
-def _away_from_the_first(now: Instant) -> Instant:
+def away_from_the_first(now: Instant) -> Instant:
     """Not in the first 12 h of a month, in which nothing might be due yet."""
     day = time.gmtime(now / SECOND).tm_mday
     return Instant(now + 12 * HOUR) if day == 1 and now % DAY < 12 * HOUR else now
 
 
 @contextmanager
-def served(desk: Desk) -> Iterator[tuple[str, asyncio.AbstractEventLoop]]:
+def served(desk: Desk, series_limit: int = SERIES_LIMIT) -> Iterator[tuple[str, asyncio.AbstractEventLoop]]:
     """A metrics server of a desk on a loop of its own; gives its address and the loop."""
 
     async def start() -> MetricsServer:
-        collector = Collector(desk.policy, desk.runtime, snapshot_seconds=0.1)
+        collector = Collector(desk.policy, desk.runtime, snapshot_seconds=0.1, series_limit=series_limit)
         return await start_metrics_server(collector, "127.0.0.1:0", desk.runtime)
 
     loop = asyncio.new_event_loop()

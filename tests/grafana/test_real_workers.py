@@ -19,8 +19,8 @@ from aiokafka import AIOKafkaProducer
 from export.scenario import POLICY, desk_at, desk_events
 from prometheus_client.parser import text_string_to_metric_families
 
+from grafana.boards import board_of
 from grafana.prometheus_harness import Prometheus, program, prometheus, wait_until
-from grafana.test_dashboards import PANELS, expand
 from slastream.core.units import Instant
 from slastream.export.collector import Collector
 from slastream.local.kafka import KafkaBroker
@@ -28,7 +28,6 @@ from slastream.stream.topics import create_topics
 
 REPOSITORY = Path(__file__).parents[2]
 PARTITIONS = 4
-TWICE = "owned twice"
 
 Values = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -165,7 +164,7 @@ async def feed(broker: str, lines: list[bytes]) -> None:
 
 
 def every_panel_is_answered(server: Prometheus) -> None:
-    for panel in PANELS:
-        for target in panel["targets"]:
-            found = server.query(expand(target["expr"]))
-            assert found or TWICE in target["legendFormat"], target["expr"]
+    board = board_of("Tickets")
+    for panel in board.panels:
+        for expr in panel.expressions:
+            assert server.query(board.expanded(server, expr)), expr

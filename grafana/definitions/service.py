@@ -1,0 +1,142 @@
+"""Service: what a service is, what it promises, how fast its budget goes, and how much of it is known."""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from definitions import shared
+from definitions.frame import AGREEMENT, SERVICE, Row, framed
+from definitions.panels import (
+    BLUE,
+    BUDGET,
+    GRAY,
+    GREEN,
+    ORANGE,
+    RED,
+    YELLOW,
+    Column,
+    Query,
+    colored,
+    lines,
+    stat,
+    table,
+    targets_dashed,
+)  # fmt: skip
+from definitions.queries import Scope
+from slastream.export import catalogue as metrics
+
+ABOUT = "What the chosen services are and were, how they stand against each promise, how fast budgets go, and how much is known."
+SCOPE = Scope("service", "agreement")
+STAT = (4, 4)
+LEGEND = "{{service}} {{promise}} {{window}}"
+
+
+def service() -> Dashboard:
+    return framed("Service", ABOUT, [SERVICE, AGREEMENT], [now(), states(), windows(), promises()])
+
+
+def now() -> Row:
+    return Row(
+        "Now",
+        [
+            shared.services_down(SCOPE, STAT, "Overview"),
+            shared.nothing_known(SCOPE, STAT, "Overview"),
+            shared.least_budget(SCOPE, STAT, "Agreement"),
+            shared.highest_burn(SCOPE, STAT, "Agreement"),
+            stat(
+                "Least coverage",
+                "Known time as a share of the time that counts, of the promise with the least. Under its min_coverage (0.9 unless the "
+                "policy says otherwise) there is no ratio, and its alerts are frozen.",
+                f"min({SCOPE.once(metrics.COVERAGE_RATIO)})",
+                size=STAT, unit="percentunit", decimals=1, no_value=shared.NOTHING_COUNTS,
+                steps=((RED, None), (ORANGE, 0.9), (GREEN, 0.99)),
+            ),
+            shared.breached_now(SCOPE, STAT, "Tickets"),
+        ],
+    )  # fmt: skip
+
+
+def states() -> Row:
+    return Row("States", [shared.states(SCOPE, (24, 8))])
+
+
+def windows() -> Row:
+    target = shared.only_of_services(SCOPE, metrics.OBJECTIVE_RATIO)
+    return Row(
+        "Running window",
+        [
+            targets_dashed(
+                lines(
+                    "Availability against the target",
+                    "Good as a share of good and bad in the running window, of availability, success and latency alike. Below its "
+                    "target the promise is broken as of now. No line: too little is known, or nothing was counted.",
+                    Query(SCOPE.once(metrics.AVAILABILITY_RATIO), LEGEND),
+                    Query(f"max by (promise, window) ({target})", "target of {{promise}} {{window}}"),
+                    size=(12, 9), unit="percentunit", decimals=3, no_value=shared.NOTHING_COUNTS, max=1,
+                ),
+                "/^target/",
+            ),
+            targets_dashed(
+                lines(
+                    "Budget burn-down",
+                    "What is left of the whole window's error budget. The dashed line is that of a month used up evenly (days of UTC): "
+                    "below it the budget will not last. Below 0 the promise is broken.",
+                    Query(shared.only_of_services(SCOPE, metrics.BUDGET_RATIO), LEGEND),
+                    Query("1 - (day_of_month() - 1 + hour() / 24) / days_in_month()", "ideal of a month"),
+                    size=(12, 9), unit="percentunit", decimals=1, no_value="no promise with a budget", steps=BUDGET,
+                ),
+                "/^ideal/", BLUE,
+            ),
+            lines(
+                "Burn rates",
+                "How fast the budget goes: the bad ratio of a look-back over the one that the target allows. An alert starts when the "
+                "rates of its long and its short look-back are both above its factor: 14.4, 6, 3 or 1.",
+                Query(SCOPE.once(metrics.BURN_RATE), LEGEND),
+                size=(12, 9), unit="short", decimals=2, no_value="no burn alerts", min=0,
+                steps=((GREEN, None), (YELLOW, 1), (ORANGE, 3), (RED, 14.4)),
+            ),
+            lines(
+                "Bad time in the window",
+                "Time of the running window that counts as bad. A step up is an outage; it falls where a window ends, or where "
+                "maintenance that was declared later takes it back.",
+                Query(SCOPE.once(metrics.AVAILABILITY_SECONDS, state="bad"), LEGEND),
+                size=(12, 9), unit="s", decimals=0, no_value=shared.NOTHING_COUNTS, min=0,
+            ),
+            colored(
+                lines(
+                    "Time by what it counts as",
+                    "Elapsed time of the running windows: good, bad, excluded (maintenance, closed hours) and unknown, added up over the "
+                    "chosen services. Much unknown means that monitoring is missing.",
+                    Query(f"sum by (state) ({SCOPE.once(metrics.AVAILABILITY_SECONDS)})", "{{state}}"),
+                    size=(12, 8), unit="s", decimals=0, no_value=shared.NOTHING_COUNTS, is_stacked=True, min=0,
+                ),
+                {"good": GREEN, "bad": RED, "excluded": BLUE, "unknown": GRAY},
+            ),
+            lines(
+                "Coverage",
+                "Known time as a share of the time that counts in the running window. Under the promise's min_coverage nothing is claimed "
+                "of it, and its burn alerts neither start nor stop.",
+                Query(SCOPE.once(metrics.COVERAGE_RATIO), LEGEND),
+                size=(12, 8), unit="percentunit", decimals=2, no_value=shared.NOTHING_COUNTS, max=1, steps=((RED, None), (GREEN, 0.9)),
+            ),
+        ],
+    )  # fmt: skip
+
+
+def promises() -> Row:
+    return Row(
+        "Promises",
+        [
+            table(
+                "Promises of the services",
+                "Every promise in its running window, about tickets and about the service itself. Red: missed as of now.",
+                [
+                    Column("service"),
+                    Column("agreement", link="Agreement"),
+                    Column("promise"),
+                    Column("window"),
+                    *shared.compliance_columns(SCOPE),
+                ],
+                "budget left",
+                size=(24, 9), unit="percentunit", decimals=2, no_value=shared.NOTHING_COUNTS,
+            )
+        ],
+    )  # fmt: skip
