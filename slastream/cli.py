@@ -193,11 +193,14 @@ def build_parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="everything on one machine")
     up.add_argument("--policy", metavar="P")
     up.add_argument("--broker", default="auto", metavar="auto|HOST:PORT")
+    up.add_argument("--alertmanager", action="append", default=[], metavar="URL", help="tell it of breaches, by notify")
+    up.add_argument("--webhook", action="append", default=[], metavar="FILE", help="tell it of breaches, by notify")
     up.set_defaults(run=run_up)
 
     demo = commands.add_parser("demo", help="up, with a simulated service desk")
     demo.add_argument("--fast", action="store_true", help="a fixed set of tickets, without a person watching")
     demo.add_argument("--broker", default="auto", metavar="auto|HOST:PORT")
+    demo.add_argument("--no-worker", action="store_true", help="the desk only: a worker runs at the broker already")
     demo.set_defaults(run=run_demo)
     return parser
 
@@ -493,13 +496,15 @@ def _broker(options: argparse.Namespace) -> str:
 def run_up(options: argparse.Namespace) -> int:
     from slastream.local import up
 
-    return up.run_up(options.policy, options.broker)
+    return up.run_up(options.policy, options.broker, options.alertmanager, options.webhook)
 
 
 def run_demo(options: argparse.Namespace) -> int:
     from slastream.local import demo
 
-    return demo.run_demo(options.fast, options.broker)
+    if options.no_worker and options.broker == "auto":
+        raise PolicyError("--no-worker needs a broker where a worker runs; name it with --broker HOST:PORT")
+    return demo.run_demo(options.fast, options.broker, not options.no_worker)
 
 
 if __name__ == "__main__":

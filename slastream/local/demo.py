@@ -43,10 +43,10 @@ TOPICS = ("sla.verdicts", "sla.breaches")
 _STYLES = {"met": "green", "breached": "bold red", "met_late": "magenta", "warned": "yellow", "paused": "cyan"}
 
 
-def run_demo(fast: bool, broker: str) -> int:
+def run_demo(fast: bool, broker: str, has_worker: bool = True) -> int:
     """Run until Ctrl-C or SIGTERM; with `fast` until its tickets are through: then 1 says that an outcome lacks.
 
-    Raises DeliveryError and PolicyError.
+    Without a worker of its own there must be one at the broker, with a policy of its own. Raises DeliveryError and PolicyError.
     """
     console = Console(highlight=False, soft_wrap=True)
     stop = StopRequest()
@@ -57,9 +57,9 @@ def run_demo(fast: bool, broker: str) -> int:
     ):
         if chosen.kind == "configured":
             asyncio.run(_refuse_tickets_of_others(chosen.address))
-        log = Path(folder, "worker.log")
-        with Worker(EXAMPLE_POLICY, chosen, _free_metrics_address(), log, say_on_stderr) as worker:
-            worker.wait_until_ready(stop)
+        with _worker(chosen, Path(folder, "worker.log")) if has_worker else contextlib.nullcontext() as worker:
+            if worker is not None:
+                worker.wait_until_ready(stop)
             stop.started()
             demo = Demo(chosen, worker, stop, console)
             try:
@@ -68,10 +68,14 @@ def run_demo(fast: bool, broker: str) -> int:
                 raise DeliveryError(f"Kafka at {chosen.address} failed: {error!r}") from error
 
 
-class Demo:
-    """The desk's events in, verdicts and facts out, on a broker and a worker that run."""
+def _worker(broker: Broker, log: Path) -> Worker:
+    return Worker(EXAMPLE_POLICY, broker, _free_metrics_address(), log, say_on_stderr)
 
-    def __init__(self, broker: Broker, worker: Worker, stop: StopRequest, console: Console) -> None:
+
+class Demo:
+    """The desk's events in, verdicts and facts out, on a broker and a worker that run; None: somebody else's."""
+
+    def __init__(self, broker: Broker, worker: Worker | None, stop: StopRequest, console: Console) -> None:
         self._broker = broker
         self._worker = worker
         self._stop = stop
@@ -159,7 +163,8 @@ class Demo:
                     if task.done():
                         task.result()
                 self._broker.supervise(say_on_stderr)
-                self._worker.supervise()
+                if self._worker is not None:
+                    self._worker.supervise()
                 show()
                 await asyncio.sleep(0.1)
         finally:
@@ -168,10 +173,14 @@ class Demo:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _footer(self) -> Text:
-        return self._board.summary().append(f"   http://{self._worker.metrics}/metrics   Ctrl-C stops", "dim")
+        metrics = "" if self._worker is None else f"   http://{self._worker.metrics}/metrics"
+        return self._board.summary().append(f"{metrics}   Ctrl-C stops", "dim")
 
     def _introduce(self) -> None:
         address = self._broker.address
+        if self._worker is None:
+            self._console.print(f"A service desk opens at {address}; Ctrl-C stops it.")
+            return
         self._console.print(
             f"""
 A service desk opens; slastream keeps its promises' clocks. They are short: a P1 is to be answered within 6 s and

@@ -13,8 +13,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -210,12 +210,20 @@ def gateway(broker: Broker, listen: str, metrics: str, log_path: Path, say: Say)
     return Child("gateway", command, log_path, say)
 
 
+def notify(broker: Broker, alertmanagers: Sequence[str], webhooks: Sequence[str], log_path: Path, say: Say) -> Child:
+    """A `notify` that is started again when it ends."""
+    command = [sys.executable, "-m", "slastream.cli", "notify", "--broker", broker.address]
+    for option, values in (("--alertmanager", alertmanagers), ("--webhook", webhooks)):
+        command += [part for value in values for part in (option, value)]
+    return Child("notify", command, log_path, say)
+
+
 def home_folder() -> Path:
     """Where `up` keeps Kafka's data and the log of the worker."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "slastream"
 
 
-def run_up(policy_path: str | None, broker: str) -> int:
+def run_up(policy_path: str | None, broker: str, alertmanagers: Sequence[str], webhooks: Sequence[str]) -> int:
     """Run until Ctrl-C or SIGTERM. Raises PolicyError and DeliveryError."""
     policy, say = _policy(policy_path), say_on_stderr
     home, metrics = home_folder(), _free_address_of("SLASTREAM_METRICS", METRICS)
@@ -228,6 +236,9 @@ def run_up(policy_path: str | None, broker: str) -> int:
         choose_broker(broker, home / "kafka", _kafka_port(), allows_memory=False, say=say) as chosen,
         Worker(policy, chosen, metrics, home / "worker.log", say) as worker,
         gateway(chosen, listen, gateway_metrics, home / "gateway.log", say) as receiver,
+        notify(chosen, alertmanagers, webhooks, home / "notify.log", say)
+        if alertmanagers or webhooks
+        else nullcontext() as notifier,
     ):
         worker.wait_until_ready(stop)
         stop.started()
@@ -235,12 +246,13 @@ def run_up(policy_path: str | None, broker: str) -> int:
         print(f"gateway  {listen}: events at /v1/events, webhooks at /v1/hooks/ADAPTER")
         print(f"metrics  http://{metrics}/metrics  http://{gateway_metrics}/metrics")
         print(f"policy   {policy}")
-        print(f"logs     {worker.log_path}  {receiver.log_path}", flush=True)
+        children = [child for child in (worker, receiver, notifier) if child is not None]
+        print("logs     " + "  ".join(str(child.log_path) for child in children), flush=True)
         say("runs; Ctrl-C stops it and keeps the data")
         while not stop.event.wait(0.2):
             chosen.supervise(say)
-            worker.supervise()
-            receiver.supervise()
+            for child in children:
+                child.supervise()
         say("stops")
     return 0
 
