@@ -29,7 +29,7 @@ class Command:
             inherited["SLASTREAM_CACHE"] = cache
         own = {"TMPDIR": str(self.temporary), "COLUMNS": "160"} | {
             f"SLASTREAM_{name}": f"127.0.0.1:{_free_port()}"
-            for name in ("METRICS", "GATEWAY_LISTEN", "GATEWAY_METRICS")
+            for name in ("METRICS", "GATEWAY_LISTEN", "GATEWAY_METRICS", "NOTIFY_METRICS")
         }
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
@@ -158,8 +158,10 @@ def test_a_broker_that_is_not_there_is_one_line_and_status_3(tmp_path: Path) -> 
 def test_up_starts_a_worker_again_and_keeps_the_data(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    with _started(tmp_path, "up", XDG_DATA_HOME=str(home), SLASTREAM_KAFKA_PORT="0") as up:
+    arguments = ("up", "--alertmanager", "http://127.0.0.1:9")
+    with _started(tmp_path, *arguments, XDG_DATA_HOME=str(home), SLASTREAM_KAFKA_PORT="0") as up:
         up.wait_for("runs; Ctrl-C stops it")
+        up.wait_until(lambda: bool(up.processes("slastream.cli\0notify")), "it was asked to tell an Alertmanager")
         (worker,) = up.processes("slastream.cli\0worker")
         os.kill(worker, signal.SIGKILL)
         up.wait_for("the worker ended by signal 9, it starts again in 1 s")
