@@ -276,6 +276,7 @@ def pipeline_alerts(policy: Policy | None) -> Iterator[Alert]:
     """Of the programs themselves."""
     yield from _owner_alerts()
     yield from _progress_alerts(_lateness(() if policy is None else policy.lateness.values()))
+    yield from _configuration_alerts()
     yield Alert(
         "SlastreamNotifyFailing",
         f"{once(catalogue.NOTIFY_WAITING)} > 120",
@@ -284,6 +285,35 @@ def pipeline_alerts(policy: Policy | None) -> Iterator[Alert]:
         "Breaches are declared and nobody is told by this way. They are not lost: notify goes on trying. What the metrics say "
         "(SlaBreached) still gets out.",
         pending="1m",
+    )
+
+
+def _configuration_alerts() -> Iterator[Alert]:
+    yield Alert(
+        "SlastreamGatewayNotReady",
+        f"{catalogue.GATEWAY_READY.name} == 0",
+        "critical",
+        "The gateway {{ $labels.instance }} takes no events",
+        "Kafka does not acknowledge, so every request gets a 503. Senders that try again lose nothing; for the others their events "
+        "are lost.",
+        pending="2m",
+    )
+    yield Alert(
+        "SlastreamPoliciesDiffer",
+        f"count(count by (version) ({catalogue.POLICY_LOADED.name})) > 1",
+        "warning",
+        "Workers work by {{ $value }} versions of the policy",
+        "What a ticket is judged by depends on the worker that its partition is on. During a rollout this is so for a moment.",
+        pending="10m",
+        keeps="1m",
+    )
+    yield Alert(
+        "SlastreamSeriesLeftOut",
+        f"sum({catalogue.SERIES_LEFT_OUT.name}) > 0",
+        "warning",
+        "{{ $value }} series are not shown: there would be too many",
+        "Whole services are missing in dashboards and in the alerts that look at metrics. Facts and what notify tells have them.",
+        pending="5m",
     )
 
 

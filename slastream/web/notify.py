@@ -61,7 +61,7 @@ class _Notifier:
         self._facts, self._verdicts = followers(options.broker, self._board)
         self._metrics = NotifyMetrics(
             lambda: self._board.firing(_now()),
-            lambda: {each.topic: each.lag_records for each in (self._facts, self._verdicts)},
+            lambda: {each.topic: each.lag_records for each in (self._facts, self._verdicts) if self._alertmanagers},
         )
         self._alertmanagers = [Alertmanager(url, authorization, self._metrics) for url in options.alertmanager]
         self._webhooks = [
