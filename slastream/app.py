@@ -5,6 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slastream.core.availability import Availability
+from slastream.core.contracts import (
+    chains_of,
+    experiences_of,
+    ledgers_of,
+    scope_reports_of,
+    statements_of,
+    tickets_of,
+)
 from slastream.core.engine import TicketReplay
 from slastream.core.events import Tick, TicketEvent
 from slastream.core.incidents import incidents_of
@@ -20,6 +28,7 @@ from slastream.report.report_period import ReportPeriod
 from slastream.report.report_source import customers_of, source_of
 from slastream.wire.availability_lines import availability_line, incident_line, service_fact_line
 from slastream.wire.control_lines import control_lines, maturity_lines, prediction_lines
+from slastream.wire.contract_lines import chain_line, experience_line, ledger_line, scope_line, statement_line
 from slastream.wire.events import canonical, decode_event
 from slastream.wire.lines import Json, compliance_line, fact_line, verdict_line
 from slastream.wire.policy_file import load_policy
@@ -30,7 +39,8 @@ if TYPE_CHECKING:
     from slastream.stream.stage import Stage
 
 SHOWN = (
-    "verdicts", "facts", "compliance", "availability", "incidents", "control", "maturity", "prediction", "rejected", "all",
+    "verdicts", "facts", "compliance", "availability", "incidents", "control", "maturity", "prediction", "ledger", "chains",
+    "credits", "scope", "experience", "rejected", "all",
 )  # fmt: skip
 
 Lines = Callable[[], Iterator[tuple[str, int, bytes]]]
@@ -161,7 +171,7 @@ def read_log(
 def replay(policy: Policy, lines: Lines, until: Instant | None = None, show: str = "verdicts") -> Replayed:
     """Runs events through the engine; the same set of events gives the same lines whatever their order."""
     engine, services, rejected, _ = read_log(
-        policy, lines, until, show in ("facts", "all"), show in ("availability", "facts", "incidents", "all")
+        policy, lines, until, show in ("facts", "all"), show in ("availability", "facts", "incidents", "credits", "all")
     )
     engine.close()
     return Replayed(_shown(engine, services, show, rejected), rejected, engine.end)
@@ -256,9 +266,24 @@ def _shown(engine: TicketReplay, services: Availability, show: str, rejected: li
         yield from maturity_lines(engine)
     if show in ("prediction", "all") and end is not None:
         yield from prediction_lines(engine, end)
+    if end is not None:
+        yield from _contracts_shown(engine, services, show, end)
     if show in ("rejected", "all"):
         for bad in rejected:
             yield {"kind": "rejected", "line": bad.line, "reason": bad.reason, "path": bad.path}
+
+
+def _contracts_shown(engine: TicketReplay, services: Availability, show: str, end: Instant) -> Iterator[Json]:
+    if show in ("ledger", "all"):
+        yield from map(ledger_line, ledgers_of(tickets_of(engine), end))
+    if show in ("chains", "all"):
+        yield from (chain_line(chain, end) for chain in chains_of(engine, end))
+    if show in ("credits", "all"):
+        yield from map(statement_line, statements_of(engine, services.readings(end), end))
+    if show in ("scope", "all"):
+        yield from map(scope_line, scope_reports_of(engine, end))
+    if show in ("experience", "all"):
+        yield from map(experience_line, experiences_of(engine, end))
 
 
 def replay_events(

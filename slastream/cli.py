@@ -81,6 +81,11 @@ def build_parser() -> argparse.ArgumentParser:
             "control",
             "maturity",
             "prediction",
+            "ledger",
+            "chains",
+            "credits",
+            "scope",
+            "experience",
             "rejected",
             "all",
         ),
@@ -215,7 +220,11 @@ def run_check(options: argparse.Namespace) -> int:
     from slastream.app import load_policy_path
 
     policy = load_policy_path(options.policy)
-    promises = sum(len(a.clock_promises) + len(a.service_promises) for a in policy.agreements)
+    promises = sum(
+        len(a.clock_promises) + len(a.service_promises) + len(a.experience_promises) for a in policy.agreements
+    )
+    for warning in policy.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     print(
         f"{options.policy}: fine: {len(policy.agreements)} agreements, {promises} promises, version {policy.version}",
         file=sys.stderr,

@@ -219,6 +219,18 @@ class Cycle:
                 )
             is_paused = not is_paused
 
+    def due_or_resumed(self, at: Instant) -> Instant | None:
+        """When it is due; of one that is paused, if it were resumed at `at`."""
+        return self._due_resumed(at) if self.is_paused and self.fixed_due_at is None else self.due_at
+
+    def running_stretches(self, at: Instant) -> Iterator[tuple[Instant, Instant]]:
+        """The stretches whose open time is its elapsed time at `at`, less `carried_used_us`."""
+        for start, end, is_paused in self._stretches():
+            if not is_paused and start < end:
+                yield start, end
+        if self.is_open and not self.is_paused and self.since < at:
+            yield self.since, at
+
     # ---- what happens to it --------------------------------------------------------------------------------------
 
     def _close_stretch(self, at: Instant) -> None:

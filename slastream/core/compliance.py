@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from slastream.core.periods import ROLLING, Periods
-from slastream.core.policies import Agreement, Credits
+from slastream.core.policies import Agreement
 from slastream.core.signs import NO_SIGNS, Signs
 from slastream.core.units import Duration, Instant
 
@@ -40,6 +40,19 @@ class Contribution(NamedTuple):
     @property
     def is_open(self) -> bool:
         return self.stopped_at is None
+
+    def counted_at(self, basis: str, now: Instant) -> Instant | None:
+        """The instant whose period it counts in, by this basis; None: in none, or not yet."""
+        if self.status == "cancelled":
+            return None
+        match basis:
+            case "completed":
+                at = self.stopped_at
+            case "due":
+                at = self.due_at
+            case _:
+                at = self.started_at
+        return at if at is not None and at <= now else None
 
 
 @dataclass(slots=True)
@@ -240,19 +253,3 @@ class Tally:
 def budget_remaining(objective: Decimal, met: int, total: int) -> Decimal:
     """Failures that the objective still allows, signed: (1 - objective) * total - (total - met)."""
     return (1 - objective) * total - (total - met)
-
-
-def credit_amount(credits: Credits, met: int, total: int) -> Decimal:
-    """What the period costs so far: the lowest band that the ratio is below, capped. Nothing without a sample."""
-    amount = Decimal(0)
-    if total:
-        for band in sorted(credits.bands, key=lambda band: band.below, reverse=True):
-            if met < band.below * total:
-                amount = (
-                    band.amount if band.amount is not None else (band.share or Decimal(0)) * (credits.fee or Decimal(0))
-                )
-    caps = [
-        *([credits.cap_amount] if credits.cap_amount is not None else []),
-        *([credits.cap_share * credits.fee] if credits.cap_share is not None and credits.fee is not None else []),
-    ]
-    return min([amount, *caps])

@@ -24,12 +24,16 @@ ClockMetric = Literal[
     "agent_work", "ownership", "custom",
 ]  # fmt: skip
 ServiceMetric = Literal["availability", "latency", "success"]
+Party = Literal["group", "provider", "requester", "idle"]
 
 CLOCK_METRICS: tuple[ClockMetric, ...] = (
     "first_response", "next_response", "periodic_update", "assignment", "resolution", "closure", "requester_wait",
     "agent_work", "ownership", "custom",
 )  # fmt: skip
 SERVICE_METRICS: tuple[ServiceMetric, ...] = ("availability", "latency", "success")
+SATISFACTION = "satisfaction"
+"""The metric of a promise about ratings."""
+PARTIES: tuple[Party, ...] = ("group", "provider", "requester", "idle")
 PERIODS: tuple[Period, ...] = ("day", "week", "month", "quarter", "year")
 ROLLING_WINDOWS = ("1h", "6h", "1d", "3d", "7d", "28d", "30d", "90d")
 
@@ -147,14 +151,89 @@ class CreditBand:
 
 
 @dataclass(frozen=True, slots=True)
+class CreditTerms:
+    """What a promise is credited with otherwise: `weight` is a share of what its band says; `bands` None: those of all."""
+
+    weight: Decimal = Decimal(1)
+    bands: tuple[CreditBand, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarnBack:
+    """A credit is given back when each of the next `periods` periods has a ratio of at least `at_least`."""
+
+    periods: int
+    at_least: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Credits:
-    """What a missed objective costs in a period; `cap_share` and `cap_amount` bound it."""
+    """What a missed objective costs in a period; `cap_share` and `cap_amount` bound the sum of an agreement.
+
+    `per` says what is judged: each promise of each service, or each promise over all services. `promises` are those
+    with terms of their own; a promise about a service or about ratings is credited only when it is among them.
+    """
 
     currency: str
     fee: Decimal | None
     bands: tuple[CreditBand, ...]
     cap_share: Decimal | None = None
     cap_amount: Decimal | None = None
+    per: Literal["service", "promise"] = "service"
+    promises: Mapping[str, CreditTerms] = field(default_factory=dict)
+    earn_back: EarnBack | None = None
+
+    def terms_of(self, promise: str) -> CreditTerms:
+        return self.promises.get(promise, _USUAL_TERMS)
+
+
+_USUAL_TERMS = CreditTerms()
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Clocks that money does not count, and why: those whose instant of the basis lies in `[start, end)`, of these
+    services, promises and tickets (each None: all)."""
+
+    reason: str
+    start: Instant | None = None
+    end: Instant | None = None
+    services: frozenset[str] | None = None
+    promises: frozenset[str] | None = None
+    tickets: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperiencePromise:
+    """The share of ratings in a window that are happy ones; `window` is one of PERIODS or of ROLLING_WINDOWS."""
+
+    name: str
+    target: Decimal
+    window: str
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """So many tickets of a period are agreed, `low` to `high` (None: no bound); `match` None counts all in scope."""
+
+    name: str
+    match: Predicate | None
+    low: int | None
+    high: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a contract covers, of the tickets that it is `about` (None: of the agreement's customer, or all).
+
+    `services` and `types` None: all of them.
+    """
+
+    period: str
+    about: Predicate | None = None
+    services: frozenset[str] | None = None
+    types: frozenset[str] | None = None
+    volumes: tuple[Volume, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +250,37 @@ class Agreement:
     credits: Credits | None = None
     effective_from: Instant | None = None
     supports: tuple[str, ...] = ()
+    experience_promises: tuple[ExperiencePromise, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HolderRule:
+    """Where `when` holds, this party has the ticket; `provider` names it where the ticket does not."""
+
+    when: Predicate
+    party: Party
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTerms:
+    """Who holds a ticket: the first rule that holds, then the usual ones. People are named only if `names_assignees`."""
+
+    holders: tuple[HolderRule, ...] = ()
+    names_assignees: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moods:
+    """A rating is happy from this share of its scale on, and unhappy up to that one."""
+
+    happy: Decimal = Decimal("0.8")
+    unhappy: Decimal = Decimal("0.4")
+
+
+_USUAL_LEDGER, _USUAL_MOODS = LedgerTerms(), Moods()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +311,10 @@ class Policy:
     agreements: tuple[Agreement, ...]
     pause_reasons: tuple[str, ...] = PAUSE_REASONS
     """The attributes in which a ticket says why it waits."""
+    ledger: LedgerTerms = _USUAL_LEDGER
+    moods: Moods = _USUAL_MOODS
+    warnings: tuple[str, ...] = ()
+    """What is allowed and odd, each as `FILE:LINE: PATH: what; what to write instead`."""
 
     def lateness_of(self, source: str | None) -> Duration:
         """How late events of a source may be (`default` for the others)."""

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 from slastream.core.calendars import Calendar
 from slastream.core.events import TicketEvent
+from slastream.core.holders import Holders
 from slastream.core.policies import Agreement, ClockPromise, OnChange, OnReopen, Policy
 from slastream.core.predicates import ALWAYS, Holds, Predicate, attributes_of, compile_predicate, looks_at_event
 from slastream.core.targets import CalendarDays, OpenTime, Target
+from slastream.core.units import Duration
 
 ANSWERED = "~answered"
 OPENED_BY_AGENT = "~opened_by_agent"
@@ -28,7 +30,7 @@ class Selection(NamedTuple):
     calendar: Calendar
 
     @property
-    def open_time_us(self) -> int | None:
+    def open_time_us(self) -> Duration | None:
         """The target in µs of open time; None for targets in days and times of day."""
         return self.within.duration if isinstance(self.within, OpenTime) else None
 
@@ -118,6 +120,7 @@ class Rulebook:
                     selecting |= attributes_of(target.when)
         self.binding_attributes = self.match_attributes | selecting
         self.by_name = {(r.agreement.name, r.promise.name): r for r in self.rules}
+        self.holders = Holders(policy.ledger)
 
     def matching(self, attributes: Mapping[str, Any], opened_at: int) -> frozenset[int]:
         """Indices of the agreements that apply: per kind the first by rank, with `match_mode: all` every one."""
@@ -134,6 +137,10 @@ class Rulebook:
                     if self.policy.match_mode == "first":
                         break
         return frozenset(found)
+
+    def leading(self, matched: Collection[int]) -> Agreement | None:
+        """Of those that apply the one that the customer looks at: an sla before an ola before a uc, the smallest rank first."""
+        return next((self.policy.agreements[i] for order in self._order for i in order if i in matched), None)
 
 
 def is_response(event: TicketEvent) -> bool:

@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 
 from slastream.core.clocks import Cycle, Labels
-from slastream.core.events import TicketEvent
+from slastream.core.events import Rating, TicketEvent
 from slastream.core.facts import Fact
+from slastream.core.holders import Held, put
 from slastream.core.rules import ANSWERED, CLOSED, ENDED, OPENED_BY_AGENT, Rule, Rulebook, Selection, is_response
 from slastream.core.targets import due as due_of
 from slastream.core.units import Instant
@@ -65,8 +66,11 @@ class Ticket:
         "last",
         "matched",
         "opened_at",
+        "rated_at",
+        "rating",
         "rulebook",
         "ticket_id",
+        "trail",
         "wake_at",
     )
 
@@ -83,6 +87,11 @@ class Ticket:
         self.last: Order | None = None
         self.wake_at: Instant | None = None
         self.facts: list[tuple[Fact, Labels]] = []
+        self.trail: list[Held] = []
+        """Who had it from when on, from its opening (see `holders`)."""
+        self.rating: Rating | None = None
+        """The last one, given at `rated_at`."""
+        self.rated_at: Instant | None = None
         self.fired_at: Instant | None = None
         """The latest instant at which time declared something: an event of then or before could still have moved it."""
         self._declared: list[Fact] = []
@@ -141,6 +150,10 @@ class Ticket:
         if beginning:
             self._begin_late(event, beginning, history)
         self._finish(changed)
+        if self.is_gone or not changed.isdisjoint(self.rulebook.holders.attributes):
+            self._hold(at)
+        if event.rating is not None:
+            self.rating, self.rated_at = event.rating, at
 
     def _open(self, event: TicketEvent, created_at: Instant | None) -> None:
         """The first event: what it says holds from the opening on; then it happens itself."""
@@ -160,6 +173,16 @@ class Ticket:
             self.advance(at)
         self._turn(event, changed, False, False, ())
         self._finish(changed)
+        if opened_at < at:
+            put(self.trail, opened_at, self.rulebook.holders.of(self.attributes))
+        self._hold(at)
+        if event.rating is not None:
+            self.rating, self.rated_at = event.rating, at
+
+    def _hold(self, at: Instant) -> None:
+        """Who has it from `at` on."""
+        is_over = self.is_gone or self.attributes.get("status") in ENDED
+        put(self.trail, at, None if is_over else self.rulebook.holders.of(self.attributes))
 
     def _start_at_opening(self, clock: Clock, at: Instant, event: TicketEvent) -> None:
         rule, attributes = clock.rule, self.attributes

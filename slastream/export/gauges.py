@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from slastream.core.compliance import budget_remaining, credit_amount
+from slastream.core.compliance import budget_remaining
+from slastream.core.credits import credit_amount
 from slastream.core.policies import Agreement, Policy
 from slastream.core.units import SECOND, Instant
 from slastream.export import catalogue

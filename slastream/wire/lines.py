@@ -4,7 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from slastream.core.clocks import Cycle, Labels
-from slastream.core.compliance import Line, budget_remaining, credit_amount
+from slastream.core.compliance import Line, budget_remaining
+from slastream.core.credits import credit_amount
 from slastream.core.facts import Fact, fact_id, identity, retracted_id
 from slastream.core.policies import Agreement, Policy
 from slastream.core.rules import Rulebook
@@ -121,8 +122,8 @@ def compliance_line(service: str | None, agreement: Agreement, promise: str, lin
     result["budget_remaining"] = (
         None if objective.target is None else number(budget_remaining(objective.target, met, total))
     )
-    if agreement.credits is not None:
-        amount = credit_amount(agreement.credits, met, total)
+    if agreement.credits is not None and agreement.credits.per == "service":
+        amount = credit_amount(agreement.credits, met, total, promise)
         result["credit"] = {"amount": number(amount), "currency": agreement.credits.currency}
     return result
 

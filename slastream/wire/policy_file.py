@@ -22,11 +22,13 @@ from slastream.core.policies import (
     PERIODS,
     PROFILES,
     ROLLING_WINDOWS,
+    SATISFACTION,
     SERVICE_METRICS,
     Agreement,
     ClockPromise,
-    CreditBand,
-    Credits,
+    ExperiencePromise,
+    LedgerTerms,
+    Moods,
     Objective,
     Policy,
     Service,
@@ -34,11 +36,13 @@ from slastream.core.policies import (
     TargetRule,
     Warning,
 )
-from slastream.core.predicates import ALWAYS, EVENT_NAMES, All, Equals, Predicate, looks_at_event
+from slastream.core.predicates import ALWAYS, EVENT_NAMES, Equals, Predicate, looks_at_event
 from slastream.core.targets import BusinessDays, CalendarDays, EndOfBusinessDay, OpenTime, Target, parse_target
 from slastream.core.units import DAY, HOUR, MINUTE, SECOND, Duration, parse_duration
 from slastream.errors import PolicyError
 from slastream.wire.calendar_data import CountryHolidays, EventHolidays
+from slastream.wire.chain_checks import check_chains, condition_of
+from slastream.wire.contract_sections import ContractSections, Promised, read_share
 from slastream.wire.openslo import is_openslo, sections_of
 from slastream.wire.predicate_text import PredicateReader, excludes, implies, is_never
 from slastream.wire.yaml_nodes import Entry, Problem, Reader, is_null, line_of, nearest, parse, parse_all, shown, values
@@ -47,13 +51,14 @@ ReadFile = Callable[[str], bytes]
 
 TOP_KEYS = (
     "version", "timezone", "match_mode", "lateness", "retention", "max_clock_skew", "pause_reasons", "calendars", "services",
-    "agreements",
+    "agreements", "ledger", "experience",
 )  # fmt: skip
 CALENDAR_KEYS = ("timezone", "hours", "holidays", "exceptions", "versions")
 VERSION_KEYS = ("effective_from", "hours", "holidays", "exceptions")
 SERVICE_KEYS = ("customer", "provider", "team", "depends_on", "combine", "components", "weight")
 AGREEMENT_KEYS = (
     "kind", "customer", "rank", "match", "timezone", "calendar", "objective", "promises", "credits", "effective_from", "supports",
+    "exclusions", "scope",
 )  # fmt: skip
 CONDITIONS = ("start", "stop", "reset", "cancel", "pause", "resume")
 CLOCK_KEYS = (
@@ -64,10 +69,11 @@ SERVICE_PROMISE_KEYS = (
     "timeslice", "alerts",
 )  # fmt: skip
 OBJECTIVE_KEYS = ("target", "period", "basis")
-CREDIT_KEYS = ("fee", "cap", "bands")
+SATISFACTION_KEYS = ("metric", "target", "window")
 BURN_FACTORS = (Decimal("14.4"), Decimal(6), Decimal(3), Decimal(1))
 """Of the SRE workbook's multi-window alerts, semantics 5.8."""
 
+METRICS = (*CLOCK_METRICS, *SERVICE_METRICS, SATISFACTION)
 MAX_DEPENDENCIES = 500
 _EXAMPLES = {"start": "open", "stop": "[resolved, closed]"}
 DEFAULT_RETENTION = Duration(90 * DAY)
@@ -77,7 +83,6 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _PERIOD = re.compile(r"(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)", re.ASCII)
 _YEARLY = re.compile(r"(\d\d)-(\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_MONEY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s+([A-Z]{3})", re.ASCII)
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 LONGEST_DAYS = 36_525
@@ -116,6 +121,8 @@ class _Loader(Reader):
         super().__init__()
         self.read_file = read_file
         self.predicates = PredicateReader(self)
+        self.contracts = ContractSections(self, self.predicates)
+        self.warnings: list[Problem] = []
         self.zone_name = "UTC"
         self.calendars: dict[str, Calendar] = {}
         self.broken_calendars: set[str] = set()
@@ -155,6 +162,7 @@ class _Loader(Reader):
                 agreement = self._agreement(name, one, found)
                 if agreement is not None:
                     agreements.append((agreement, one))
+            self.warnings += check_chains(self, agreements, match_mode or "first")
             ranked = [(a, one) for a, one in agreements if a.name not in self.unclear]
             self._check_ranks(ranked, match_mode or "first")
         digest = hashlib.sha256(b"\0".join(text.encode("utf-8", "surrogatepass") for _, text in sorted(files)))
@@ -169,6 +177,9 @@ class _Loader(Reader):
             services=services,
             agreements=tuple(agreement for agreement, _ in agreements),
             pause_reasons=pause_reasons,
+            ledger=self.contracts.ledger(top["ledger"]) if "ledger" in top else LedgerTerms(),
+            moods=self.contracts.moods(top["experience"]) if "experience" in top else Moods(),
+            warnings=tuple(map(str, sorted(self.warnings))),
         )
 
     # ---- files ---------------------------------------------------------------------------------------------------
@@ -558,7 +569,7 @@ class _Loader(Reader):
                 )
         if len(self.problems) > before:
             self.unclear.add(name)
-        clocks, services = self._promises(entry, found.get("promises"), usable)
+        clocks, services, experiences = self._promises(entry, found.get("promises"), usable)
         objective = self._objective(found.get("objective"))
         effective_from = self._date(found["effective_from"]) if "effective_from" in found else None
         supports = self.texts(found["supports"], "a list of agreements") if "supports" in found else []
@@ -574,6 +585,10 @@ class _Loader(Reader):
                 "an sla supports nothing; it is the ola or uc that names the agreements that stand on it",
             )
         agreement_kind: Any = kind or "sla"
+        windows: dict[str, str | None] = {one.name: None for one in clocks}
+        windows |= {one.name: one.window for one in services}
+        windows |= {one.name: one.window for one in experiences}
+        promised = Promised(objective, windows)
         return Agreement(
             name=name,
             kind=agreement_kind,
@@ -584,9 +599,12 @@ class _Loader(Reader):
             objective=objective,
             clock_promises=tuple(clocks),
             service_promises=tuple(services),
-            credits=self._credits(found["credits"]) if "credits" in found else None,
+            credits=self.contracts.credits(found["credits"], promised) if "credits" in found else None,
             effective_from=None if effective_from is None else usable.to_instant(effective_from, 0),
             supports=tuple(str(one.node.value) for one in supports or []),
+            experience_promises=tuple(experiences),
+            exclusions=self.contracts.exclusions(found["exclusions"], promised) if "exclusions" in found else (),
+            scope=self.contracts.scope(found["scope"], objective) if "scope" in found else None,
         )
 
     def _always_in(self, entry: Entry, calendar: Entry | None) -> Calendar | None:
@@ -618,95 +636,31 @@ class _Loader(Reader):
         basis: Any = self.word(found["basis"], ("completed", "due", "started")) if "basis" in found else "due"
         return Objective(target, period or "month", basis or "due")
 
-    def _share(self, entry: Entry, lowest: Decimal = Decimal(0)) -> Decimal | None:
-        def read(text: str) -> Decimal:
-            match = _SHARE.fullmatch(text)
-            if match is None:
-                raise ValueError(f"{text!r} is no share; write it in percent, like 99.5%")
-            value = Decimal(match[1]) / 100
-            if not lowest <= value <= 1:
-                raise ValueError(f"{text!r} is beyond 100%; write a share between 0% and 100%")
-            return value
-
-        return self.parsed(entry, read, "a share in percent, like 99.5%")
-
-    # ---- credits -------------------------------------------------------------------------------------------------
-
-    def _credits(self, entry: Entry) -> Credits | None:
-        found = self.mapping(entry, CREDIT_KEYS, "credits like {fee: 10000 EUR, bands: [{below: 95%, credit: 5%}]}")
-        if found is None:
-            return None
-        fee = self._money(found["fee"]) if "fee" in found else None
-        currency = fee[1] if fee is not None else None
-        cap_share = cap_amount = None
-        if "cap" in found:
-            cap_share, cap_amount, cap_currency = self._share_or_money(found["cap"])
-            currency = currency or cap_currency
-        bands: list[CreditBand] = []
-        needs_fee = cap_share is not None
-        if "bands" not in found:
-            self.bad(entry, "bands is missing; write bands: [{below: 95%, credit: 5%}]")
-        for one in self.sequence(found["bands"], "a list of bands") or [] if "bands" in found else []:
-            fields = self.mapping(one, ("below", "credit"), "a band like {below: 95%, credit: 5%}")
-            if fields is None:
-                continue
-            missing = [key for key in ("below", "credit") if key not in fields]
-            if missing:
-                self.bad(one, f"{' and '.join(missing)} is missing; write a band like {{below: 95%, credit: 5%}}")
-                continue
-            below = self._share(fields["below"])
-            share, amount, band_currency = self._share_or_money(fields["credit"])
-            needs_fee = needs_fee or share is not None
-            if band_currency is not None and currency is not None and band_currency != currency:
-                self.bad(fields["credit"], f"is in {band_currency}, the rest in {currency}; write one currency")
-            currency = currency or band_currency
-            if below is not None and (share is not None or amount is not None):
-                if any(band.below == below for band in bands):
-                    self.bad(fields["below"], "is the edge of a band before it; give each band an edge of its own")
-                bands.append(CreditBand(below, share, amount))
-        if needs_fee and "fee" not in found:
-            self.bad(entry, "a credit in percent needs a fee that it is a share of; write fee: 10000 EUR")
-        return Credits(currency or "EUR", fee[0] if fee is not None else None, tuple(bands), cap_share, cap_amount)
-
-    def _money(self, entry: Entry) -> tuple[Decimal, str] | None:
-        def read(text: str) -> tuple[Decimal, str]:
-            match = _MONEY.fullmatch(text)
-            if match is None:
-                raise ValueError(f"{text!r} is no amount; write a number and a currency, like 10000 EUR")
-            return Decimal(match[1]), match[2]
-
-        return self.parsed(entry, read, "an amount like 10000 EUR")
-
-    def _share_or_money(self, entry: Entry) -> tuple[Decimal | None, Decimal | None, str | None]:
-        text = self.text(entry, "a share like 5% or an amount like 500 EUR")
-        if text is None:
-            return None, None, None
-        if "%" in text:
-            return self._share(entry), None, None
-        money = self._money(entry)
-        return (None, None, None) if money is None else (None, money[0], money[1])
+    def _share(self, entry: Entry) -> Decimal | None:
+        return read_share(self, entry)
 
     # ---- promises ------------------------------------------------------------------------------------------------
 
     def _promises(
         self, agreement: Entry, entry: Entry | None, calendar: Calendar
-    ) -> tuple[list[ClockPromise], list[ServicePromise]]:
+    ) -> tuple[list[ClockPromise], list[ServicePromise], list[ExperiencePromise]]:
         clocks: list[ClockPromise] = []
         services: list[ServicePromise] = []
+        experiences: list[ExperiencePromise] = []
         if entry is None:
             self.bad(agreement, "promises is missing; write promises: {resolution: {metric: resolution, within: 4h}}")
-            return clocks, services
+            return clocks, services, experiences
         found = self.mapping(entry, None, "promises by name")
         if found is not None and not found and not isinstance(entry.node, yaml.MappingNode | yaml.ScalarNode):
-            return clocks, services
+            return clocks, services, experiences
         for name, one in values(found):
             fields = self.mapping(one, None, "a promise with metric and within")
             if fields is None:
                 continue
             if "metric" not in fields:
-                self.bad(one, f"metric is missing; write one of: {', '.join((*CLOCK_METRICS, *SERVICE_METRICS))}")
+                self.bad(one, f"metric is missing; write one of: {', '.join(METRICS)}")
                 continue
-            metric = self.word(fields["metric"], (*CLOCK_METRICS, *SERVICE_METRICS))
+            metric = self.word(fields["metric"], METRICS)
             if metric is None:
                 continue
             if metric in SERVICE_METRICS:
@@ -714,12 +668,19 @@ class _Loader(Reader):
                 promise = self._service_promise(name, metric, one, fields, calendar)
                 if promise is not None:
                     services.append(promise)
+            elif metric == SATISFACTION:
+                self._check_keys(
+                    fields, SATISFACTION_KEYS, (*CLOCK_KEYS, *SERVICE_PROMISE_KEYS), metric, "other metrics"
+                )
+                experience = self._experience_promise(name, one, fields)
+                if experience is not None:
+                    experiences.append(experience)
             else:
                 self._check_keys(fields, CLOCK_KEYS, SERVICE_PROMISE_KEYS, metric, "service metrics")
                 clock = self._clock_promise(name, metric, one, fields, calendar)
                 if clock is not None:
                     clocks.append(clock)
-        return clocks, services
+        return clocks, services, experiences
 
     def _check_keys(
         self, fields: dict[str, Entry], known: Collection[str], others: Collection[str], metric: str, whose: str
@@ -923,6 +884,14 @@ class _Loader(Reader):
             slice_target=slice_target,
         )  # fmt: skip
 
+    def _experience_promise(self, name: str, entry: Entry, fields: dict[str, Entry]) -> ExperiencePromise | None:
+        for key, example in (("target", "85%"), ("window", "month")):
+            if key not in fields:
+                self.bad(entry, f"{key} is missing; write {key}: {example}")
+        target = self._share(fields["target"]) if "target" in fields else None
+        window = self.word(fields["window"], (*PERIODS, *ROLLING_WINDOWS)) if "window" in fields else None
+        return None if target is None or window is None else ExperiencePromise(name, target, window)
+
     def _timeslice(self, entry: Entry | None, metric: str) -> tuple[Duration | None, Decimal | None]:
         if entry is None:
             return None, None
@@ -977,7 +946,7 @@ class _Loader(Reader):
         """Ties, and agreements that can never be the first to match; each agreement is noted once."""
         if match_mode == "all":
             return
-        conditions = [_condition_of(agreement) for agreement, _ in agreements]
+        conditions = [condition_of(agreement) for agreement, _ in agreements]
         noted: set[str] = set()
         for index, (one, entry) in enumerate(agreements):
             for (earlier, earlier_entry), condition in zip(agreements[:index], conditions, strict=False):
@@ -1020,13 +989,6 @@ def _begins_first(one: Agreement, other: Agreement) -> bool:
     return one.effective_from is None or (
         other.effective_from is not None and one.effective_from <= other.effective_from
     )
-
-
-def _condition_of(agreement: Agreement) -> Predicate:
-    if agreement.customer is None:
-        return agreement.match
-    customer = Equals("customer", frozenset({agreement.customer}))
-    return customer if agreement.match == ALWAYS else All((customer, agreement.match))
 
 
 def _read_duration(text: str, allow_days: bool = False) -> Duration:

@@ -1,16 +1,37 @@
 """The JSON Schema of the policy file (draft 2020-12), so that editors complete it. The loader is what judges."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from slastream.core.events import STATES
-from slastream.core.policies import CLOCK_METRICS, PERIODS, PROFILES, ROLLING_WINDOWS, SERVICE_METRICS
+from slastream.core.policies import (
+    CLOCK_METRICS,
+    PARTIES,
+    PERIODS,
+    PROFILES,
+    ROLLING_WINDOWS,
+    SATISFACTION,
+    SERVICE_METRICS,
+)
+from slastream.wire.contract_sections import (
+    CREDIT_KEYS,
+    EARN_BACK_KEYS,
+    EXCLUSION_KEYS,
+    EXPERIENCE_KEYS,
+    HOLDER_KEYS,
+    LEDGER_KEYS,
+    MOST_PERIODS,
+    SCOPE_KEYS,
+    TERMS_KEYS,
+    VOLUME_KEYS,
+)
 from slastream.wire.policy_file import (
     AGREEMENT_KEYS,
     CALENDAR_KEYS,
     CLOCK_KEYS,
     CONDITIONS,
-    CREDIT_KEYS,
     OBJECTIVE_KEYS,
+    SATISFACTION_KEYS,
     SERVICE_KEYS,
     SERVICE_PROMISE_KEYS,
     TOP_KEYS,
@@ -93,8 +114,46 @@ WORDS = {
     "fee": "What is paid in a period, like 10000 EUR",
     "cap": "The most that is credited, in percent of the fee or as an amount",
     "bands": "Below which share which credit; the lowest band counts",
+    "per": "service: each promise of each service is judged; promise: each one over all services together",
+    "earn_back": "When a credit is given back: later periods were good",
+    "periods": "How many of the next periods have to be good; default 1",
+    "at_least": "From which share on a period is good; default the objective's target",
+    "exclusions": "What money does not count, each with its reason",
+    "reason": "Why it was agreed",
+    "from": "From this instant on",
+    "to": "Until this instant, itself not included",
+    "tickets": "Only these tickets",
+    "scope": "What the contract covers: services, types of tickets, volumes",
+    "about": "Which tickets the contract is about; left out: those of the customer",
+    "types": "Which types of tickets are covered; left out: all",
+    "volumes": "Agreed numbers of tickets of a period, by name",
+    "low": "So many at least",
+    "high": "So many at most",
+    "ledger": "Who has a ticket, and is named",
+    "holders": "Rules of who has a ticket; the first that holds, then by status and group",
+    "assignees": "Are people named? Default false",
+    "when": "For which tickets",
+    "party": "Whose time it is",
+    "experience": "From which share of its scale on a rating is happy, and up to which unhappy",
+    "happy": "From this share of the scale on; default 80%",
+    "unhappy": "Up to this share of the scale; default 40%",
 }
 """What a key means, wherever it stands."""
+
+OF_CREDITS = {
+    **WORDS,
+    "promises": "Terms of single promises; one about a service or about ratings is credited only when it is named",
+    "weight": "The share of what the band says that counts; default 100%",
+}
+OF_EXCLUSIONS = {**WORDS, "services": "Only of these services", "promises": "Only of these promises"}
+OF_SCOPE = {
+    **WORDS,
+    "services": "Which services are covered; left out: all",
+    "period": "The calendar period of volumes; default the objective's",
+    "match": "Which tickets in scope it counts; left out: all",
+}
+OF_HOLDERS = {**WORDS, "provider": "Who it is, where the ticket and its service do not say so"}
+OF_RATINGS = {**WORDS, "target": "The share of ratings that are to be happy, in percent"}
 
 
 def policy_schema() -> Schema:
@@ -135,17 +194,20 @@ def policy_schema() -> Schema:
                 "calendars": {"type": ["object", "null"], "additionalProperties": _calendar()},
                 "services": {"type": ["object", "null"], "additionalProperties": _service()},
                 "agreements": {"type": ["object", "null"], "additionalProperties": _agreement()},
+                "ledger": _ledger(),
+                "experience": _object(EXPERIENCE_KEYS, dict.fromkeys(EXPERIENCE_KEYS, SHARE)),
             },
         ),
         "required": ["version"],
     }
 
 
-def _object(keys: tuple[str, ...], properties: Schema) -> Schema:
+def _object(keys: tuple[str, ...], properties: Schema, words: Mapping[str, str] = WORDS) -> Schema:
+    """`words` say what the keys mean here, where they mean something else than elsewhere."""
     if set(keys) != set(properties):
         raise AssertionError(f"the schema and the loader differ in {set(keys) ^ set(properties)}")
     described = {
-        key: {**one, **({"description": WORDS[key]} if key in WORDS else {})} for key, one in properties.items()
+        key: {**one, **({"description": words[key]} if key in words else {})} for key, one in properties.items()
     }
     return {"type": ["object", "null"], "properties": described, "additionalProperties": False}
 
@@ -197,18 +259,6 @@ def _service() -> Schema:
 
 
 def _agreement() -> Schema:
-    band: Schema = {
-        "type": "object",
-        "properties": {"below": SHARE, "credit": {"anyOf": [SHARE, MONEY]}},
-        "required": ["below", "credit"],
-        "additionalProperties": False,
-    }
-    credits = {
-        **_object(
-            CREDIT_KEYS, {"fee": MONEY, "cap": {"anyOf": [SHARE, MONEY]}, "bands": {"type": "array", "items": band}}
-        ),
-        "required": ["bands"],
-    }
     objective = _object(
         OBJECTIVE_KEYS,
         {
@@ -225,12 +275,80 @@ def _agreement() -> Schema:
         "timezone": {**TEXT, "description": "Of 24x7, in place of calendar: where its days begin"},
         "calendar": {**TEXT, "description": "Default 24x7"},
         "objective": objective,
-        "promises": {"type": "object", "additionalProperties": {"anyOf": [_clock(), _service_promise()]}},
-        "credits": credits,
+        "promises": {
+            "type": "object",
+            "additionalProperties": {"anyOf": [_clock(), _service_promise(), _satisfaction()]},
+        },
+        "credits": _credits(),
         "effective_from": DATE,
         "supports": NAMES,
+        "exclusions": {"type": "array", "items": _exclusion()},
+        "scope": _scope(),
     }
     return {**_object(AGREEMENT_KEYS, properties), "required": ["kind", "promises"]}
+
+
+def _credits() -> Schema:
+    band: Schema = {
+        "type": "object",
+        "properties": {"below": SHARE, "credit": {"anyOf": [SHARE, MONEY]}},
+        "required": ["below", "credit"],
+        "additionalProperties": False,
+    }
+    bands: Schema = {"type": "array", "items": band}
+    terms = _object(TERMS_KEYS, {"weight": SHARE, "bands": bands}, OF_CREDITS)
+    properties: Schema = {
+        "fee": MONEY,
+        "cap": {"anyOf": [SHARE, MONEY]},
+        "bands": bands,
+        "per": {"enum": ["service", "promise"]},
+        "promises": {"type": ["object", "null"], "additionalProperties": terms},
+        "earn_back": _object(
+            EARN_BACK_KEYS, {"periods": {"type": "integer", "minimum": 1, "maximum": MOST_PERIODS}, "at_least": SHARE}
+        ),
+    }
+    return {**_object(CREDIT_KEYS, properties, OF_CREDITS), "required": ["bands"]}
+
+
+def _exclusion() -> Schema:
+    instant: Schema = {"type": "string", "format": "date-time"}
+    properties: Schema = {
+        "reason": TEXT, "from": instant, "to": instant, "services": NAMES, "promises": NAMES, "tickets": NAMES,
+    }  # fmt: skip
+    return {**_object(EXCLUSION_KEYS, properties, OF_EXCLUSIONS), "required": ["reason"]}
+
+
+def _scope() -> Schema:
+    number: Schema = {"type": "integer", "minimum": 0}
+    volume = _object(VOLUME_KEYS, {"match": CONDITION, "low": number, "high": number}, OF_SCOPE)
+    properties: Schema = {
+        "period": {"enum": list(PERIODS)},
+        "about": CONDITION,
+        "services": NAMES,
+        "types": NAMES,
+        "volumes": {"type": ["object", "null"], "additionalProperties": volume},
+    }
+    return _object(SCOPE_KEYS, properties, OF_SCOPE)
+
+
+def _ledger() -> Schema:
+    holder = {
+        **_object(HOLDER_KEYS, {"when": CONDITION, "party": {"enum": list(PARTIES)}, "provider": TEXT}, OF_HOLDERS),
+        "required": ["when", "party"],
+    }
+    return _object(
+        LEDGER_KEYS,
+        {"holders": {"type": "array", "items": holder}, "assignees": {"enum": [True, False, "true", "false"]}},
+    )
+
+
+def _satisfaction() -> Schema:
+    properties: Schema = {
+        "metric": {"const": SATISFACTION},
+        "target": SHARE,
+        "window": {"enum": [*PERIODS, *ROLLING_WINDOWS]},
+    }
+    return {**_object(SATISFACTION_KEYS, properties, OF_RATINGS), "required": ["metric", "target", "window"]}
 
 
 def _clock() -> Schema:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slastream.core.calendars import Calendar
-from slastream.core.compliance import Contribution, Line, Tally, budget_remaining, credit_amount
+from slastream.core.compliance import Contribution, Line, Tally, budget_remaining
+from slastream.core.credits import credit_amount
 from slastream.core.periods import Periods
 from slastream.core.policies import Agreement, CreditBand, Credits, Objective
 from slastream.core.predicates import ALWAYS
