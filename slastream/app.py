@@ -27,8 +27,8 @@ from slastream.report.figures import ServiceLevelReport
 from slastream.report.report_period import ReportPeriod
 from slastream.report.report_source import customers_of, source_of
 from slastream.wire.availability_lines import availability_line, incident_line, service_fact_line
-from slastream.wire.control_lines import control_lines, maturity_lines, prediction_lines
 from slastream.wire.contract_lines import chain_line, experience_line, ledger_line, scope_line, statement_line
+from slastream.wire.control_lines import control_lines, maturity_lines, prediction_lines
 from slastream.wire.events import canonical, decode_event
 from slastream.wire.lines import Json, compliance_line, fact_line, verdict_line
 from slastream.wire.policy_file import load_policy

@@ -94,8 +94,8 @@ def _consumed(chain: Chain) -> Iterable[Json]:
         found[key] = found.get(key, 0) + int(us)
     if chain.carried_us:
         found["carried", None, None] = int(chain.carried_us)
-    for (party, group, provider), us in found.items():
-        yield {"party": party, "group": group, "provider": provider, "seconds": seconds(us)}
+    for (party, group, provider), spent in found.items():
+        yield {"party": party, "group": group, "provider": provider, "seconds": seconds(spent)}
 
 
 def _seconds(us: Duration | None) -> int | float | None:

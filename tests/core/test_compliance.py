@@ -168,13 +168,13 @@ def test_the_budget_is_what_may_still_fail(met: int, total: int, left: str) -> N
     assert budget_remaining(Decimal("0.95"), met, total) == Decimal(left)
 
 
-def credits(**fields: Decimal) -> Credits:
+def credits(cap_share: Decimal | None = None, cap_amount: Decimal | None = None) -> Credits:
     bands = (
         CreditBand(Decimal("0.95"), Decimal("0.05"), None),
         CreditBand(Decimal("0.90"), Decimal("0.10"), None),
         CreditBand(Decimal("0.50"), None, Decimal(7777)),
     )
-    return Credits("EUR", Decimal(10000), bands, **fields)
+    return Credits("EUR", Decimal(10000), bands, cap_share, cap_amount)
 
 
 @pytest.mark.parametrize(
