@@ -4,7 +4,10 @@ Each number is a `data` element whose `value` is the exact one and whose `data-f
 """
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,13 +17,14 @@ from slastream.core.calendars import Calendar
 from slastream.core.units import Duration
 from slastream.report.as_json import plain
 from slastream.report.charts import Charts
-from slastream.report.figures import Outage, PromiseResult, ServiceLevelReport, Share
+from slastream.report.figures import CreditMonth, Outage, PromiseResult, ServiceLevelReport, Share
 from slastream.report.pictures import Pictures, budget_used, control_name
 from slastream.report.service_figures import services_once
 from slastream.report.words import Words, words_of
 
 CHARTS_SHOWN = 4
 """Control charts; the table has the others."""
+LISTED_ON_FIRST_PAGE = 4
 LISTED = 12
 """Rows of a long table; the JSON and CSV forms have all of them."""
 
@@ -58,7 +62,11 @@ def report_html(report: ServiceLevelReport, language: str, names: Names) -> byte
         promise_names=[f"{one.agreement} / {one.promise}" for one in report.promises],
         has_months=_has_months,
         months_with_clocks=_months_with_clocks(report),
+        missed=_missed(report, words),
+        judged=len(list(_judged(report))),
+        listed_on_first_page=LISTED_ON_FIRST_PAGE,
         control_name=control_name,
+        credit_charts=_credit_charts(report),
         charts_shown=CHARTS_SHOWN,
         services_by_need=_by_need(report, keeps_events=True),
         times_by_need=_by_need(report, keeps_events=False),
@@ -104,6 +112,10 @@ class Figures:
         met, total = self.count(f"{path}.met"), self.count(f"{path}.total")
         return escape(self.words.texts["format.share"]).format(met=met, total=total)
 
+    def money(self, path: str, currency: str) -> Markup:
+        value = self.value(path)
+        return self._data(path, value, self.words.money(value, currency))
+
     def duration(self, path: str) -> Markup:
         value = self.value(path)
         return self._data(path, value, self.words.duration(value))
@@ -148,6 +160,37 @@ def _outages(report: ServiceLevelReport) -> list[tuple[str, Outage, Duration]]:
         for outage in one.outage_list
     ]
     return sorted(found, key=lambda one: -one[2])
+
+
+def _credit_charts(report: ServiceLevelReport) -> list[tuple[str, list[CreditMonth]]]:
+    """The months of each agreement that credited anything in them."""
+    found: dict[str, list[CreditMonth]] = {}
+    for one in report.credit_months:
+        found.setdefault(one.agreement, []).append(one)
+    return [(name, months) for name, months in found.items() if any(one.credit for one in months)]
+
+
+def _judged(report: ServiceLevelReport) -> Iterator[tuple[str, Fraction, Decimal]]:
+    """(name, what was reached, goal) of everything with a goal and a sample in the period."""
+    for one in report.promises:
+        if one.objective is not None and one.kept.ratio is not None:
+            yield f"{one.agreement} / {one.promise}", one.kept.ratio, one.objective
+    for service in report.services:
+        if service.counts.ratio is not None:
+            name = f"{service.service} / {service.agreement} / {service.promise}"
+            yield name, service.counts.ratio, service.target
+    for felt in report.satisfaction.promises:
+        if felt.happy.ratio is not None:
+            yield f"{felt.agreement} / {felt.promise}", felt.happy.ratio, felt.target
+
+
+def _missed(report: ServiceLevelReport, words: Words) -> list[tuple[str, str, str]]:
+    """The goals that were missed, those furthest below first, in words."""
+    below = [(ratio - Fraction(goal), name, ratio, goal) for name, ratio, goal in _judged(report) if ratio < goal]
+    return [
+        (name, words.percent(ratio, 2), words.exactly(goal))
+        for _, name, ratio, goal in sorted(below, key=lambda one: one[:2])
+    ]
 
 
 class View(NamedTuple):

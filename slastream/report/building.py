@@ -5,9 +5,25 @@ from importlib.metadata import version
 
 from slastream.core.units import Duration
 from slastream.report.comparison import corrections
+from slastream.report.contract_figures import (
+    credit_months,
+    credit_statements,
+    satisfaction,
+    scope_results,
+    statements,
+)
 from slastream.report.control_figures import consistent, control_results
 from slastream.report.figures import PromiseResult, Reliable, ServiceLevelReport, ServiceResult, Share
-from slastream.report.report_source import Source
+from slastream.report.ledger_figures import (
+    Spent,
+    breach_causes,
+    chains_of,
+    efficient,
+    group_times,
+    outsourcing,
+    support_results,
+)
+from slastream.report.report_source import Source, bounds_of
 from slastream.report.service_figures import service_results, services_once
 from slastream.report.ticket_figures import ageing, breach_counts, breaches, exclusions, promise_results, views
 from slastream.wire.lines import Json
@@ -15,8 +31,9 @@ from slastream.wire.lines import Json
 
 def build_report(source: Source, since: Json | None = None, since_name: str | None = None) -> ServiceLevelReport:
     """`since` is an earlier report as JSON: what it had otherwise is a correction."""
-    start, end = source.period.bounds(source.policy.calendars["24x7"])
+    start, end = bounds_of(source, None)
     promises, services, control = promise_results(source), service_results(source), control_results(source)
+    spent, chains, credits = Spent(source), chains_of(source), statements(source)
     return ServiceLevelReport(
         customer=source.customer,
         period=source.period.text,
@@ -30,13 +47,22 @@ def build_report(source: Source, since: Json | None = None, since_name: str | No
         events_until=source.newest,
         consistent=consistent(control),
         reliable=_reliable(promises, services),
+        efficient=efficient(source, spent),
+        outsourcing=outsourcing(source, spent),
         promises=promises,
         views=views(source),
         breach_counts=breach_counts(source),
         breaches=breaches(source),
+        breach_causes=breach_causes(source, chains),
+        group_times=group_times(spent),
+        supports=support_results(source, chains),
         ageing=ageing(source),
         control=control,
         services=services,
+        credits=credit_statements(source, credits),
+        credit_months=credit_months(source, credits),
+        scopes=scope_results(source),
+        satisfaction=satisfaction(source),
         exclusions=exclusions(source),
         corrections=corrections(promises, since, since_name),
         evidence=tuple(source.evidence.pages),

@@ -17,16 +17,19 @@ from slastream.core.control import (
 from slastream.core.facts import identity
 from slastream.core.units import Duration
 from slastream.report.figures import Consistent, ControlPoint, ControlResult, Share
-from slastream.report.report_source import Clock, Source
+from slastream.report.report_source import Clock, Source, bounds_of
 from slastream.report.ticket_figures import belongs
 
 NINE_OF_TEN = Fraction(9, 10)
 
 
 def control_results(source: Source) -> tuple[ControlResult, ...]:
-    """Of every promise and service with enough tickets that ended in the period to know what is usual; most tickets first."""
+    """Of every promise and service with enough tickets that ended in the period; customers' first, then most tickets."""
     return tuple(
-        sorted(_control_results(source), key=lambda one: (-one.tickets, one.agreement, one.promise, one.service or ""))
+        sorted(
+            _control_results(source),
+            key=lambda one: (one.agreement_kind != "sla", -one.tickets, one.agreement, one.promise, one.service or ""),
+        )
     )
 
 
@@ -38,7 +41,7 @@ def consistent(results: tuple[ControlResult, ...]) -> Consistent:
 def _control_results(source: Source) -> Iterator[ControlResult]:
     groups: dict[tuple[str, str, str | None], list[Clock]] = {}
     for clock in source.clocks:
-        start, end = source.period.bounds(clock.agreement.calendar)
+        start, end = bounds_of(source, clock.agreement)
         if belongs(clock, "completed", start, end, source.as_of):
             groups.setdefault((*clock.key, clock.labels.service), []).append(clock)
     for (agreement, promise, service), clocks in groups.items():
@@ -54,6 +57,7 @@ def _control_results(source: Source) -> Iterator[ControlResult]:
         yield ControlResult(
             service=service,
             agreement=agreement,
+            agreement_kind=clocks[0].agreement.kind,
             promise=promise,
             tickets=len(points),
             inside=Share(len(inside), len(points)),

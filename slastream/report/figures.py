@@ -260,6 +260,7 @@ class ControlResult:
 
     service: str | None
     agreement: str
+    agreement_kind: str
     promise: str
     tickets: int
     inside: Share
@@ -294,7 +295,226 @@ class Reliable:
     downtime_us: Duration
 
 
-ABOUT = ("promise", "control", "age", "cancelled", "without_promise")
+@dataclass(frozen=True, slots=True)
+class PartyTime:
+    """Open time of the period in which a party had tickets: `group`, `provider`, `requester`, `idle` (nobody)."""
+
+    party: str
+    held_us: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTime:
+    """The same of one group or provider; `name` None: it has none."""
+
+    party: str
+    name: str | None
+    held_us: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Efficient:
+    """Who had the tickets that were open in the period; the parties add up to the total exactly.
+
+    `touched` is the share of a group. `reopened`: of the tickets that were closed in the period, those opened again since.
+    """
+
+    tickets: int
+    parties: tuple[PartyTime, ...]
+    total_us: Duration
+    touched: Fraction | None
+    handoffs: int
+    reopened: Share
+    reopened_evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderResult:
+    """`kept`: promises of underpinning contracts; `waited`: of the time that customers waited, the provider's part."""
+
+    provider: str | None
+    kept: Share
+    held_us: Duration
+    waited: Fraction | None
+    evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outsourcing:
+    """All providers; customers wait while anybody but themselves has their ticket."""
+
+    waited_us: Duration
+    held_us: Duration
+    waited: Fraction | None
+    kept: Share
+    providers: tuple[ProviderResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BreachCause:
+    """Breaches of promises to customers by who had the ticket for most of the time that was used up, and how much of it."""
+
+    party: str
+    name: str | None
+    breaches: int
+    held_us: Duration
+    evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class SupportResult:
+    """A promise that stands under another: the time that both used, how many above it broke, and with how many it did not fit."""
+
+    agreement: str
+    promise: str
+    kind: str
+    by_agreement: str
+    by_promise: str
+    clocks: int
+    used_us: Duration
+    above_us: Duration
+    broken: int
+    misfits: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedClock:
+    """A clock that the agreement leaves out of what it pays for, and why."""
+
+    ticket_id: str
+    promise: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreditItem:
+    """What one promise costs: `met` of `total` (clocks, ratings, events or microseconds), and the band that it is below."""
+
+    service: str | None
+    promise: str
+    met: Fraction
+    total: Fraction
+    ratio: Fraction | None
+    below: Decimal | None
+    weight: Decimal
+    credit: Decimal
+    is_earned_back: bool | None
+    evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditStatement:
+    """A period of an agreement's credits; not final: what it would cost if it ended now. `payable` + `earned_back` = `credit`."""
+
+    agreement: str
+    currency: str
+    start: Instant
+    end: Instant
+    is_final: bool
+    fee: Decimal | None
+    items: tuple[CreditItem, ...]
+    sum: Decimal
+    cap: Decimal | None
+    credit: Decimal
+    earned_back: Decimal
+    payable: Decimal
+    excluded: tuple[ExcludedClock, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreditMonth:
+    """What an agreement credited in the statements whose period began in a month."""
+
+    agreement: str
+    currency: str
+    period: str
+    credit: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeResult:
+    """Tickets against what was agreed, `low` to `high` (None: no bound); `level` is `below`, `within`, `above` or open yet."""
+
+    name: str
+    tickets: int
+    low: int | None
+    high: int | None
+    level: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeResult:
+    """The tickets that a contract is about, in a period of its own."""
+
+    agreement: str
+    start: Instant
+    end: Instant
+    is_final: bool
+    in_scope: int
+    out_of_scope: int
+    volumes: tuple[VolumeResult, ...]
+    evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictSatisfaction:
+    """Ratings of tickets whose promises were `met`, `breached`, are `open`, or were never made (`none`)."""
+
+    verdict: str
+    ratings: int
+    score: Fraction | None
+    happy: Share
+    unhappy: Share
+
+
+@dataclass(frozen=True, slots=True)
+class SatisfactionMonth:
+    period: str
+    ratings: int
+    score: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperienceResult:
+    """A promise about ratings, in a window of its own: the share of happy ones."""
+
+    agreement: str
+    promise: str
+    target: Decimal
+    start: Instant
+    end: Instant
+    happy: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Satisfaction:
+    """What users said in the period; scores are shares of their scale, 0 to 1."""
+
+    ratings: int
+    score: Fraction | None
+    happy: Share
+    unhappy: Share
+    met_but_unhappy: Share
+    breached_but_happy: Share
+    by_verdict: tuple[VerdictSatisfaction, ...]
+    months: tuple[SatisfactionMonth, ...]
+    promises: tuple[ExperienceResult, ...]
+    met_but_unhappy_evidence: int
+
+
+ABOUT = (
+    "promise",
+    "credit",
+    "scope",
+    "met_but_unhappy",
+    "control",
+    "cause",
+    "provider",
+    "reopened",
+    "age",
+    "cancelled",
+    "without_promise",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +529,10 @@ class Evidence:
     detail: str
     kept: tuple[str, ...]
     missed: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.kept or self.missed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,13 +551,22 @@ class ServiceLevelReport:
     events_until: Instant | None
     consistent: Consistent
     reliable: Reliable
+    efficient: Efficient
+    outsourcing: Outsourcing
     promises: tuple[PromiseResult, ...]
     views: tuple[ViewRow, ...]
     breach_counts: tuple[BreachCount, ...]
     breaches: tuple[Breach, ...]
+    breach_causes: tuple[BreachCause, ...]
+    group_times: tuple[GroupTime, ...]
+    supports: tuple[SupportResult, ...]
     ageing: tuple[AgeBucket, ...]
     control: tuple[ControlResult, ...]
     services: tuple[ServiceResult, ...]
+    credits: tuple[CreditStatement, ...]
+    credit_months: tuple[CreditMonth, ...]
+    scopes: tuple[ScopeResult, ...]
+    satisfaction: Satisfaction
     exclusions: Exclusions
     corrections: Corrections
     evidence: tuple[Evidence, ...]

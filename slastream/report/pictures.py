@@ -9,12 +9,20 @@ from markupsafe import Markup
 from slastream.core.calendars import Calendar
 from slastream.core.units import HOUR
 from slastream.report.charts import HALF, WIDTH, Bar, Charts, Level, Part, Point, ratio_axis, value_axis
-from slastream.report.figures import AgeBucket, ControlResult, PromiseResult, ServiceLevelReport, ServiceResult
+from slastream.report.figures import (
+    AgeBucket,
+    ControlResult,
+    CreditMonth,
+    PromiseResult,
+    ServiceLevelReport,
+    ServiceResult,
+)
 from slastream.report.service_figures import services_once
 from slastream.report.words import Words
 
 TALLEST = 3
 """A control chart is as high as so many upper limits."""
+LISTED_ON_FIRST_PAGE = 6
 LISTED = 12
 """Bars of a chart; the table beside it has the others."""
 
@@ -36,9 +44,46 @@ class Pictures:
                 self.words.percent(one.kept.ratio),
                 None if one.objective is None else float(one.objective),
             )
-            for one in promises[:LISTED]
+            for one in promises[:LISTED_ON_FIRST_PAGE]
         ]
         return self._bars("picture.kept", bars, full=1.0, width=HALF)
+
+    def parties(self) -> Markup:
+        """The first page's: who had the tickets."""
+        bars = [
+            Bar(
+                self.words.word("party", one.party),
+                (Part(float(one.held_us), "solid" if one.party == "group" else "hatched"),),
+                self.words.percent(Fraction(one.held_us, self.report.efficient.total_us), 0),
+            )
+            for one in self.report.efficient.parties
+        ]
+        return self._bars("picture.parties", bars, full=float(self.report.efficient.total_us), width=HALF)
+
+    def providers(self) -> Markup:
+        """The first page's: each provider's part of the time that customers waited."""
+        bars = [
+            Bar(
+                one.provider or self.words("unnamed"),
+                (Part(_ratio(one.waited), "hatched"),),
+                self.words.percent(one.waited),
+            )
+            for one in self.report.outsourcing.providers[:LISTED_ON_FIRST_PAGE]
+        ]
+        return self._bars("picture.providers", bars, full=1.0, width=HALF)
+
+    def causes(self) -> Markup:
+        """Breaches by who had the ticket for most of the time."""
+        bars = [
+            Bar(self.holder(one.party, one.name), (Part(one.breaches, "hatched"),), self.words.number(one.breaches))
+            for one in self.report.breach_causes[:LISTED]
+        ]
+        return self._bars("picture.causes", bars)
+
+    def holder(self, party: str, name: str | None) -> str:
+        """A party, and which one of it."""
+        word = self.words.word("party", party)
+        return word if name is None else name if party == "group" else f"{word}: {name}"
 
     def months(self, promise: PromiseResult) -> Markup:
         """A promise's share by month against its objective."""
@@ -161,6 +206,43 @@ class Pictures:
         ]
         title = self.words("picture.breaches.title", attribute=self.words.word("attribute", attribute))
         return self.charts.bars(title, _description(bars), bars, width=HALF)
+
+    def credits(self, agreement: str, months: Sequence[CreditMonth]) -> Markup:
+        bars = [
+            Bar(
+                self.words.short_month(one.period),
+                (Part(float(one.credit), "hatched"),),
+                self.words.number(one.credit) if one.credit else "",
+            )
+            for one in months
+        ]
+        title = self.words("picture.credits.title", agreement=agreement)
+        return self.charts.columns(title, f"{_description(bars)} {months[0].currency}", bars)
+
+    def satisfaction(self) -> Markup:
+        """The mean score by month."""
+        points = [
+            Point(self.words.short_month(one.period), _or_none(one.score), self.words.percent(one.score, 0))
+            for one in self.report.satisfaction.months
+        ]
+        return self._ratio_lines(self.words("picture.satisfaction.title"), points, [])
+
+    def moods(self) -> Markup:
+        """Happy, neither and unhappy ratings by the verdict of their ticket."""
+        bars = [
+            Bar(
+                self.words.word("verdict", one.verdict),
+                (
+                    Part(one.happy.met, "solid"),
+                    Part(one.ratings - one.happy.met - one.unhappy.met, "plain"),
+                    Part(one.unhappy.met, "hatched"),
+                ),
+                self.words.number(one.ratings),
+            )
+            for one in self.report.satisfaction.by_verdict
+            if one.ratings
+        ]
+        return self._bars("picture.moods", bars)
 
     def _bars(self, name: str, bars: Sequence[Bar], full: float | None = None, width: int | None = None) -> Markup:
         title, description = self.words(f"{name}.title"), _description(bars)

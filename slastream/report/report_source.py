@@ -65,7 +65,7 @@ class EvidenceBook:
 class Source:
     """`as_of` is the end of what is known; `tickets` and `clocks` are those of the customer."""
 
-    policy: Policy
+    engine: TicketReplay
     period: ReportPeriod
     customer: str | None
     as_of: Instant
@@ -75,6 +75,14 @@ class Source:
     rejected: int
     newest: Instant | None
     evidence: EvidenceBook = field(default_factory=EvidenceBook)
+
+    @property
+    def policy(self) -> Policy:
+        return self.engine.book.policy
+
+    def bounds_of_name(self, agreement: str) -> tuple[Instant, Instant]:
+        """The report's period in the zone of the agreement of this name."""
+        return bounds_of(self, next(one for one in self.policy.agreements if one.name == agreement))
 
     def of_promise(self) -> dict[tuple[str, str], list[Clock]]:
         """Clocks by the names of agreement and promise: every promise of the policy that the customer could have."""
@@ -87,6 +95,11 @@ class Source:
         for clock in self.clocks:
             found.setdefault(clock.key, []).append(clock)
         return dict(sorted(found.items()))
+
+
+def bounds_of(source: Source, agreement: Agreement | None) -> tuple[Instant, Instant]:
+    """The report's period in the agreement's zone, without one in that of the policy."""
+    return source.period.bounds(source.policy.calendars["24x7"] if agreement is None else agreement.calendar)
 
 
 def source_of(
@@ -112,7 +125,7 @@ def source_of(
         if is_ours((labels := ticket.labels_of(cycle)).customer)
     )  # fmt: skip
     tickets = tuple(one for _, one in sorted(engine.tickets.items()) if is_ours(one.attributes.get("customer")))
-    return Source(engine.book.policy, period, customer, as_of, tickets, clocks, services, rejected, newest)
+    return Source(engine, period, customer, as_of, tickets, clocks, services, rejected, newest)
 
 
 def customers_of(engine: TicketReplay, services: Availability) -> list[str]:

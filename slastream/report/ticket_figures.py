@@ -21,7 +21,7 @@ from slastream.report.figures import (
     Share,
     ViewRow,
 )
-from slastream.report.report_source import Clock, Source, is_open
+from slastream.report.report_source import Clock, Source, bounds_of, is_open
 
 BASES = ("completed", "due", "started")
 VIEWED = ("priority", "type", "service", "team", "group", "provider", "customer")
@@ -39,7 +39,7 @@ def promise_results(source: Source) -> tuple[PromiseResult, ...]:
 
 
 def _promise_result(source: Source, agreement: Agreement, promise: str, clocks: list[Clock]) -> PromiseResult:
-    start, end = source.period.bounds(agreement.calendar)
+    start, end = bounds_of(source, agreement)
     counts = counts_of(clocks, source.period.text, start, end, source.as_of)
     basis = agreement.objective.basis
     counted = [one for one in clocks if belongs(one, basis, start, end, source.as_of)]
@@ -99,7 +99,7 @@ def _ended_at(clock: Clock) -> Instant:
 def _objective_periods(source: Source, agreement: Agreement, clocks: list[Clock]) -> Iterable[ObjectivePeriod]:
     """The calendar periods of the objective that the report's has time of; of a rolling one that which ends with it."""
     objective, as_of = agreement.objective, source.as_of
-    start, end = source.period.bounds(agreement.calendar)
+    start, end = bounds_of(source, agreement)
     last = min(end, as_of)
     if objective.period in ROLLING:
         yield _objective_period(agreement, clocks, Instant(last - ROLLING[objective.period]), last, as_of)
@@ -135,7 +135,7 @@ def views(source: Source) -> tuple[ViewRow, ...]:
         for attribute in VIEWED:
             found: dict[str | None, Share] = {}
             for clock in clocks:
-                start, end = source.period.bounds(clock.agreement.calendar)
+                start, end = bounds_of(source, clock.agreement)
                 if belongs(clock, clock.agreement.objective.basis, start, end, source.as_of):
                     value = getattr(clock.labels, attribute)
                     found[value] = found.get(value, Share(0, 0)) + Share(clock.is_met, 1)
@@ -152,7 +152,7 @@ def breaches(source: Source) -> tuple[Breach, ...]:
 def _broken(source: Source) -> list[Clock]:
     found = []
     for clock in source.clocks:
-        start, end = source.period.bounds(clock.agreement.calendar)
+        start, end = bounds_of(source, clock.agreement)
         if clock.breached_at is not None and start <= clock.breached_at < end and not clock.is_cancelled:
             found.append(clock)
     return found
@@ -211,7 +211,7 @@ def ageing(source: Source) -> tuple[AgeBucket, ...]:
 
 def exclusions(source: Source) -> Exclusions:
     promised = {one.ticket_id for one in source.clocks}
-    start, end = source.period.bounds(source.policy.calendars["24x7"])
+    start, end = bounds_of(source, None)
     bare = [
         one.ticket_id
         for one in source.tickets
@@ -229,7 +229,7 @@ def exclusions(source: Source) -> Exclusions:
 def _cancelled(source: Source) -> Iterable[Cancelled]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for clock in source.clocks:
-        start, end = source.period.bounds(clock.agreement.calendar)
+        start, end = bounds_of(source, clock.agreement)
         if clock.is_cancelled and start <= _ended_at(clock) < end:
             found.setdefault((*clock.key, clock.cancel_reason or ""), []).append(clock.ticket_id)
     for (agreement, promise, reason), ids in sorted(found.items()):
@@ -242,6 +242,6 @@ def _overrides(source: Source) -> Iterable[Override]:
         one = clock.override
         if one is None or one.due_at is None:
             continue
-        start, end = source.period.bounds(clock.agreement.calendar)
+        start, end = bounds_of(source, clock.agreement)
         if clock.started_at < end and (clock.stopped_at is None or clock.stopped_at >= start):
             yield Override(clock.ticket_id, *clock.key, one.due_at, one.by, one.reason)

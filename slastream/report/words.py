@@ -18,6 +18,8 @@ from slastream.core.units import HOUR, MINUTE, Instant
 from slastream.errors import PolicyError
 
 LANGUAGES = ("en", "de", "ko")
+WHOLE_CURRENCIES = ("JPY", "KRW", "VND", "CLP", "ISK")
+"""Their amounts have no hundredths. **Source:** ISO 4217, minor units."""
 Number = int | Fraction | Decimal
 _FILLING = re.compile(r"\{(\w+)\}")
 
@@ -36,7 +38,7 @@ class Words:
     language: str
     texts: dict[str, str]
 
-    def __call__(self, name: str, **values: object) -> str:
+    def __call__(self, name: str, /, **values: object) -> str:
         """The text of this name, filled in. A name that is not there is our bug: KeyError."""
         return _FILLING.sub(lambda match: str(values[match.group(1)]), self.texts[name])
 
@@ -67,6 +69,11 @@ class Words:
         """A ratio of the policy with all of its digits: 99.95 %."""
         digits = max(0, -int((value * 100).normalize().as_tuple().exponent))
         return self("format.percent", number=self.number(value * 100, digits))
+
+    def money(self, amount: Decimal, currency: str) -> str:
+        return self(
+            "format.money", number=self.number(amount, 0 if currency in WHOLE_CURRENCIES else 2), currency=currency
+        )
 
     def share(self, met: int, total: int) -> str:
         return self("format.share", met=self.number(met), total=self.number(total))
