@@ -76,7 +76,9 @@ def events() -> list[Event]:
             number += 1
             found += ticket(draw, number, first + timedelta(days=draw.randrange(28), minutes=draw.randrange(500)))
         found += monitoring(draw, first)
-    found.append({"ticket_id": "LAST", "occurred_at": "2026-04-02T08:00:00Z", "type": "created", "ticket": {"service": "mail"}})
+    found.append(
+        {"ticket_id": "LAST", "occurred_at": "2026-04-02T08:00:00Z", "type": "created", "ticket": {"service": "mail"}}
+    )
     return found
 
 
