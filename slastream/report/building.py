@@ -25,7 +25,15 @@ from slastream.report.ledger_figures import (
 )
 from slastream.report.report_source import Source, bounds_of
 from slastream.report.service_figures import service_results, services_once
-from slastream.report.ticket_figures import ageing, breach_counts, breaches, exclusions, promise_results, views
+from slastream.report.ticket_figures import (
+    ageing,
+    breach_counts,
+    breaches,
+    exclusions,
+    maturity,
+    promise_results,
+    views,
+)
 from slastream.wire.lines import Json
 
 
@@ -58,6 +66,7 @@ def build_report(source: Source, since: Json | None = None, since_name: str | No
         supports=support_results(source, chains),
         ageing=ageing(source),
         control=control,
+        maturity=maturity(source),
         services=services,
         credits=credit_statements(source, credits),
         credit_months=credit_months(source, credits),

@@ -276,6 +276,30 @@ class ControlResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SignsResult:
+    """Of the clocks of a promise that ended in the period, those with a sign of a gamed number; `pauses`: with a reason, of all."""
+
+    agreement: str
+    promise: str
+    ended: int
+    cancelled: int
+    overridden: int
+    reopened: int
+    priority_changed_after_warning: int
+    paused_before_due: int
+    pauses: Share
+    evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Maturity:
+    """Tickets opened in the period that an agreement covers, and the signs of each promise."""
+
+    covered: Share
+    signs: tuple[SignsResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Consistent:
     """Tickets inside the control limits, of all charts added up."""
 
@@ -503,6 +527,7 @@ class Satisfaction:
 
 
 ABOUT = (
+    "signs",
     "promise",
     "credit",
     "scope",
@@ -562,6 +587,7 @@ class ServiceLevelReport:
     supports: tuple[SupportResult, ...]
     ageing: tuple[AgeBucket, ...]
     control: tuple[ControlResult, ...]
+    maturity: Maturity
     services: tuple[ServiceResult, ...]
     credits: tuple[CreditStatement, ...]
     credit_months: tuple[CreditMonth, ...]

@@ -10,6 +10,7 @@ from slastream.core.engine import TicketReplay
 from slastream.core.events import Override
 from slastream.core.policies import Agreement, ClockPromise, Policy
 from slastream.core.rules import ENDED
+from slastream.core.signs import Signs
 from slastream.core.tickets import Ticket
 from slastream.core.units import Instant
 from slastream.report.figures import Evidence
@@ -30,6 +31,7 @@ class Clock(NamedTuple):
     breached_at: Instant | None
     cancel_reason: str | None
     override: Override | None
+    signs: Signs
 
     @property
     def is_met(self) -> bool:
@@ -119,7 +121,7 @@ def source_of(
     clocks = tuple(
         Clock(
             ticket.ticket_id, cycle.number, cycle.rule.agreement, cycle.rule.promise, labels, cycle.read(as_of),
-            cycle.started_at, cycle.stopped_at, cycle.breached_at, cycle.cancel_reason, cycle.override,
+            cycle.started_at, cycle.stopped_at, cycle.breached_at, cycle.cancel_reason, cycle.override, cycle.signs,
         )
         for ticket, cycle in engine.cycles()
         if is_ours((labels := ticket.labels_of(cycle)).customer)

@@ -15,10 +15,12 @@ from slastream.report.figures import (
     Cancelled,
     Counts,
     Exclusions,
+    Maturity,
     ObjectivePeriod,
     Override,
     PromiseResult,
     Share,
+    SignsResult,
     ViewRow,
 )
 from slastream.report.report_source import Clock, Source, bounds_of, is_open
@@ -209,14 +211,47 @@ def ageing(source: Source) -> tuple[AgeBucket, ...]:
     return tuple(buckets)
 
 
+def maturity(source: Source) -> Maturity:
+    """What tells whether the numbers mean what they say (semantics, signs of a gamed number)."""
+    promised = {one.ticket_id for one in source.clocks}
+    opened = _opened(source)
+    return Maturity(
+        covered=Share(sum(one in promised for one in opened), len(opened)),
+        signs=tuple(_signs(source, *names, clocks) for names, clocks in source.of_promise().items()),
+    )
+
+
+def _opened(source: Source) -> list[str]:
+    start, end = bounds_of(source, None)
+    return [one.ticket_id for one in source.tickets if one.opened_at is not None and start <= one.opened_at < end]
+
+
+def _signs(source: Source, agreement: str, promise: str, clocks: Iterable[Clock]) -> SignsResult:
+    start, end = source.bounds_of_name(agreement)
+    ended = [one for one in clocks if not (one.is_open and not one.is_cancelled) and start <= _ended_at(one) < end]
+    signs = [one.signs for one in ended]
+    suspicious = [
+        one.ticket_id
+        for one in ended
+        if one.signs.overridden or one.signs.priority_changed_after_warning or one.signs.paused_before_due
+    ]
+    return SignsResult(
+        agreement=agreement,
+        promise=promise,
+        ended=len(ended),
+        cancelled=sum(one.is_cancelled for one in ended),
+        overridden=sum(one.overridden > 0 for one in signs),
+        reopened=sum(one.reopened > 0 for one in signs),
+        priority_changed_after_warning=sum(one.priority_changed_after_warning > 0 for one in signs),
+        paused_before_due=sum(one.paused_before_due > 0 for one in signs),
+        pauses=Share(sum(one.pauses_with_reason for one in signs), sum(one.pauses for one in signs)),
+        evidence=source.evidence.put("signs", f"{agreement} / {promise}", (), suspicious),
+    )
+
+
 def exclusions(source: Source) -> Exclusions:
     promised = {one.ticket_id for one in source.clocks}
-    start, end = bounds_of(source, None)
-    bare = [
-        one.ticket_id
-        for one in source.tickets
-        if one.ticket_id not in promised and one.opened_at is not None and start <= one.opened_at < end
-    ]
+    bare = [one for one in _opened(source) if one not in promised]
     return Exclusions(
         cancelled=tuple(_cancelled(source)),
         overrides=tuple(_overrides(source)),

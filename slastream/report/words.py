@@ -104,6 +104,18 @@ class Words:
         day, us = zone.local(at)
         return self("format.instant", day=self.day(day), time=f"{us // HOUR:02}:{us % HOUR // MINUTE:02}")
 
+    def stamp(self, at: Instant, zone: Calendar) -> str:
+        """An instant in the room of a table's cell."""
+        day, us = zone.local(at)
+        return self(
+            "format.stamp",
+            day=f"{day.day:02}",
+            month=self.texts[f"month.{day.month}"][:3],
+            number=f"{day.month:02}",
+            year=f"{day.year:04}",
+            time=f"{us // HOUR:02}:{us % HOUR // MINUTE:02}",
+        )
+
     def span(self, start: Instant, end: Instant, zone: Calendar) -> str:
         """A half-open period as its first and last day."""
         first, last = zone.local(start)[0], zone.local(Instant(end - 1))[0]
