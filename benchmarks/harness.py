@@ -400,6 +400,12 @@ def compiled(subject: Subject, wheel: Path) -> Subject:
     return replace(subject, name=f"{subject.name}, compiled", command=command, prepare=prepare)
 
 
+def newest_wheel(subject: Subject) -> Subject:
+    """The program compiled when `make wheel` was run before, else from its sources."""
+    wheels = sorted((REPOSITORY / "dist").glob("slastream-*.whl"))
+    return compiled(subject, wheels[-1]) if wheels else subject
+
+
 def raw_aiokafka(topic: str) -> Subject:
     def command(bench: Bench, group: str) -> list[str]:
         return [

@@ -20,12 +20,14 @@ PAGE = HERE.parent / "docs" / "sizing.md"
 USED_SHARE_OF_CORE = 0.6
 """Of a worker's core under its usual load: the rest is for the backlog after a restart and for the evening."""
 PARTITIONS_PER_WORKER = 4
-COMMITS_PER_SECOND = 64
-"""Of a worker with both stages; `WorkerSettings.commits_per_second`."""
+TICKET_COMMITS_PER_SECOND = 32
+"""Of stage 1; `WorkerSettings.commits_per_second`."""
+COMMITS_PER_SECOND = 48
+"""Of a worker with both stages: the second makes half as many."""
 COMMIT_INTERVAL_SECONDS = 0.05
 STAGES = 2
-MARKERS_BESIDE_VERDICTS = 6
-"""Of a transaction of each stage: its changelog, the group's offsets, its facts or its compliance."""
+MARKERS_BESIDE_VERDICTS = 4
+"""Of a transaction of each stage: its changelog, its facts or its compliance."""
 KEY = "slastream stage 1, exactly_once"
 EXAMPLES = ((100, 10_000), (1_000, 100_000), (10_000, 1_000_000), (100_000, 10_000_000), (1_000_000, 100_000_000))
 
@@ -128,7 +130,7 @@ def need(model: Model, events_per_second: float, open_tickets: float) -> Need:
         worker_memory_mib=_memory_bytes(model, tickets, partitions / workers) / 2**20,
         commits_per_second=commits,
         markers_per_second=commits / STAGES * (touched + MARKERS_BESIDE_VERDICTS),
-        commit_cycle_seconds=owned / min(COMMITS_PER_SECOND, owned / COMMIT_INTERVAL_SECONDS),
+        commit_cycle_seconds=max(owned / STAGES / TICKET_COMMITS_PER_SECOND, COMMIT_INTERVAL_SECONDS),
         changelog_mb_per_second=events_per_second * model.changelog_event_bytes / 1e6,
         changelog_gib=open_tickets * model.changelog_ticket_bytes / 2**30,
         worker_restore_seconds=tickets * model.records_per_ticket / model.restored_per_second,
@@ -220,7 +222,7 @@ ticket, two promises, 100 services.
 | stage 2, CPU µs a verdict | {model.verdict_us:.1f} | `services` |
 | verdicts an event | {model.verdicts_per_event:.2f} | `growth` |
 | a worker without events, share of a core | {model.idle_share:.3f} | `idle` |
-| a commit, CPU µs | {model.commit_us:.0f} | `both`: what it takes above the lines before, by 64 commits a second |
+| a commit, CPU µs | {model.commit_us:.0f} | `both`: what it takes above the lines before, by {pace} commits a second |
 | a worker without tickets, MiB | {base_mib:.0f} | `deadlines` |
 | an open ticket in memory, bytes; {model.awake_tickets:,} of a partition at most | {model.awake_ticket_bytes:,.0f} | `memory` |
 | each further one, asleep, bytes | {model.asleep_ticket_bytes:,.0f} | `memory` |
@@ -246,7 +248,7 @@ events/s is near what was measured; those of more are the model's and were never
 {examples}
 
 *Commits* are transactions, {pace} a second and worker at most. *Markers* are what the brokers write to end them: one in each
-partition that a transaction touched (verdicts by service, facts, changelog, offsets). *Commit cycle*: how long a fact waits at
+partition that a transaction touched (verdicts by service, facts, changelog). *Commit cycle*: how long a fact waits at
 most for its partition's turn under a steady load. Memory is that of tickets one event old; longer histories sleep as bytes.
 
 ## What breaks first

@@ -432,6 +432,7 @@ def run_worker(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from slastream.app import work
+    from slastream.stream.failure import leave
     from slastream.wire.settings import worker_options
 
     toml = None
@@ -446,7 +447,7 @@ def run_worker(options: argparse.Namespace) -> int:
         return DONE
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     work(settings)
-    return DONE
+    return leave()
 
 
 def run_gateway(options: argparse.Namespace) -> int:

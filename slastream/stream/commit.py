@@ -1,7 +1,8 @@
-"""Group commit of one partition: outputs, state and offsets become durable together, or in that order.
+"""Group commit of one partition: outputs and state become durable together, or in that order.
 
-A cut is captured without an await between state bytes, outputs and offsets; else the state would hold events whose
-outputs are not out yet, and a crash there would lose them. While one commit is under way the next chunks merge.
+A cut is captured without an await between state bytes and outputs; else the state would hold events whose outputs are not
+out yet, and a crash there would lose them. How far the sources were applied is in the state; the group's offset only says
+where the next owner begins to read, and follows each second. While one commit is under way the next chunks merge.
 """
 
 import asyncio
@@ -35,7 +36,6 @@ class Write(NamedTuple):
 
     outputs: Mapping[TopicPartition, Sequence[Message]]
     state: Sequence[Message]
-    offsets: Mapping[TopicPartition, int]
 
 
 class Writer(Protocol):
@@ -55,13 +55,12 @@ class Writer(Protocol):
 
 
 class TransactionalWriter:
-    """Exactly once: one producer per (stage, partition); each cut is one transaction with the offsets in it.
+    """Exactly once: one producer per (stage, partition); each cut is one transaction.
 
     Starting it fences every earlier owner of the partition, so it is started before the changelog is read.
     """
 
-    def __init__(self, transactional_id: str, group: str, producer_options: Mapping[str, Any]) -> None:
-        self._group = group
+    def __init__(self, transactional_id: str, producer_options: Mapping[str, Any]) -> None:
         self._options = {**producer_options, "transactional_id": transactional_id}
         self._producer: Any = None
 
@@ -79,16 +78,13 @@ class TransactionalWriter:
         """Nothing to watch: nobody else can write."""
 
     async def write(self, table: TopicPartition, write: Write) -> None:
-        """One transaction: 6 ms and 2 ms of CPU."""
+        """One transaction: three requests."""
         producer = self._producer
         await producer.begin_transaction()
         sent = []
         for partition, messages in write.outputs.items():
             sent += await send_batches(producer, partition, messages)
         sent += await send_batches(producer, table, write.state)
-        offsets = {aiokafka.TopicPartition(*partition): offset for partition, offset in write.offsets.items()}
-        if offsets:
-            await producer.send_offsets_to_transaction(offsets, self._group)
         await producer.commit_transaction()
         for each in sent:
             each.result()
@@ -106,7 +102,7 @@ class ForeignWriteError(Exception):
 class AcknowledgedWriter:
     """At least once: outputs acknowledged, then state acknowledged (its last record after all others).
 
-    The offset is committed by the consumer after that. The producer is shared: nothing is fenced. So `check_pulse` ends a
+    The producer is shared: nothing is fenced. So `check_pulse` ends a
     process that slept before it writes, and the offsets of the state are watched: where they do not follow each other, an
     owner that was cut off writes too, and either of the two ends. Its next life restores what came furthest. (A client that
     repeats a batch looks the same.)
@@ -300,7 +296,7 @@ class Committer:
             # end of the cut
             await self._counts.learn({each[0] for each in (*cut.outputs, *forwards)})
             state = [*overwritten, *state_messages(cut.state, progress)]
-            write = Write(self._outputs(cut.outputs, forwards), state, applied)
+            write = Write(self._outputs(cut.outputs, forwards), state)
             await self.writer.write(TopicPartition(owned.stage.table, owned.partition), write)
         except Exception as error:  # noqa: BLE001  # fail-stop
             fail_stop(f"{owned.name}: its changes could not be made durable", cause=error)

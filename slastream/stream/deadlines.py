@@ -61,7 +61,7 @@ class Deadlines:
     def __init__(self, ends: End, send: Send) -> None:
         self._ends = ends
         self._send = send
-        self._timers: dict[OwnedPartition, asyncio.TimerHandle] = {}
+        self._timers: dict[OwnedPartition, tuple[int, asyncio.TimerHandle]] = {}
         self._ticking: dict[OwnedPartition, asyncio.Task[None]] = {}
         self._unheard: dict[OwnedPartition, tuple[int, float]] = {}
 
@@ -74,10 +74,16 @@ class Deadlines:
         """Look at a partition's next deadline: after it was started, and after something was applied to it."""
         if owned in self._ticking:
             return
-        if (timer := self._timers.pop(owned, None)) is not None:
-            timer.cancel()
-        if not owned.is_running or owned.processor is None or (wake_at := owned.processor.wake_at) is None:
-            return
+        wake_at = owned.processor.wake_at if owned.is_running and owned.processor is not None else None
+        if (timer := self._timers.get(owned)) is not None:
+            if timer[0] == wake_at:
+                return
+            self._timers.pop(owned)[1].cancel()
+        if wake_at is not None:
+            self._arm(owned, wake_at)
+
+    def _arm(self, owned: OwnedPartition, wake_at: int) -> None:
+        assert owned.processor is not None
         delay = (wake_at - time.time_ns() // 1000) / 1e6
         unheard_wake_at, ticked_at = self._unheard.get(owned, (None, 0.0))
         if unheard_wake_at == wake_at:
@@ -86,12 +92,16 @@ class Deadlines:
             self._ticking[owned] = asyncio.create_task(self._tick(owned), name=f"tick {owned.name}")
             return
         delay = min(delay, LONGEST_SLEEP_SECONDS) if delay > 0 else LONGEST_SLEEP_SECONDS
-        self._timers[owned] = asyncio.get_running_loop().call_later(delay, self.arm, owned)
+        self._timers[owned] = wake_at, asyncio.get_running_loop().call_later(delay, self._look, owned)
+
+    def _look(self, owned: OwnedPartition) -> None:
+        del self._timers[owned]
+        self.arm(owned)
 
     def disarm(self, owned: OwnedPartition) -> None:
         """Write no more ticks into a partition."""
         if (timer := self._timers.pop(owned, None)) is not None:
-            timer.cancel()
+            timer[1].cancel()
         if (task := self._ticking.pop(owned, None)) is not None:
             task.cancel()
         self._unheard.pop(owned, None)

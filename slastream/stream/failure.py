@@ -30,6 +30,14 @@ def fail_stop(message: str, *, exit_status: int = EXIT_UNEXPECTED, cause: BaseEx
     os._exit(exit_status)
 
 
+def leave() -> NoReturn:
+    """End the process, all being durable, without taking its state apart: of a million tickets that takes 18 s."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 class Pulse(threading.Thread):
     """Ends a process that was stopped for so long that others have taken its partitions over (where nothing fences it).
 

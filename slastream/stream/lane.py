@@ -48,7 +48,6 @@ class LaneSettings(NamedTuple):
     chunk_records: int
     chunk_wait_seconds: float
     max_outstanding_records: int
-    commits_offsets: bool
 
 
 class Chunk(ConsumerMessage):  # type: ignore[misc]  # Faust is untyped here (pyproject: follow_imports=skip)
@@ -204,9 +203,7 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]  # untyped
         await self.commit()
 
     async def commit(self, *_: Any, **__: Any) -> bool:
-        """Commit the end of the last durable chunk of each partition (with transactions it is in them already)."""
-        if not self.lane.commits_offsets:
-            return False
+        """Commit the end of the last durable chunk of each partition."""
         assignment = self.assignment()
         offsets = {
             partition: source.durable
@@ -280,7 +277,7 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]  # untyped
                 return start
             chunk = Chunk(source, part, self._generation())
             source.queued_records += len(part)
-            await self.wait_first(self.callback(chunk), self.suspend_flow.wait())
+            await self.callback(chunk)  # never waits: the queue is never full
             if not self._may_hand_over(source, epoch):
                 return start
             source.handed = part[-1].offset + 1

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from aiokafka.errors import IllegalStateError
 
 from slastream.errors import SnapshotError
+from slastream.stream.collector import RestingCollector
 from slastream.stream.commit import Committer, Pace, PartitionCounts, Writer, partition_of
 from slastream.stream.deadlines import Deadlines
 from slastream.stream.failure import EXIT_ASSIGNMENT, EXIT_NOT_RESTORED, EXIT_UNEXPECTED, fail_stop
@@ -61,9 +62,12 @@ class Lifecycle:
         self._new_writer = new_writer
         self._client_options = client_options
         self._commit_interval_seconds = commit_interval_seconds
-        self._pace = Pace(commits_per_second)
+        self._paces = {
+            stage.name: Pace(commits_per_second / 2**number) for number, stage in enumerate(runtime.stages)
+        }
         self._opening: dict[OwnedPartition, asyncio.Task[None]] = {}
         self._restores = asyncio.Semaphore(parallel_restores)
+        self._collector = RestingCollector()
         self._is_assigned = asyncio.Event()
         self._is_stopping = False
         self.positions: Positions
@@ -147,11 +151,17 @@ class Lifecycle:
             writer = self._new_writer(owned.stage, owned.partition)
             await writer.start()  # fences: only now nobody else can write into the changelog
             owned.committer = Committer(
-                owned, writer, self._counts, self._commit_interval_seconds, self._pace, self._deadlines.arm
+                owned,
+                writer,
+                self._counts,
+                self._commit_interval_seconds,
+                self._paces[owned.stage.name],
+                self._deadlines.arm,
             )
             self.runtime.enter(owned, State.RESTORING)
             processor = owned.stage.make(owned.partition)
-            await restore(owned, processor, self._client_options)
+            with self._collector.resting():
+                await restore(owned, processor, self._client_options)
             writer.continue_at(owned.restored_to)
             owned.processor = processor
         await self._counts.learn(owned.stage.sources)

@@ -22,6 +22,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from slastream.errors import DeliveryError
+from slastream.stream import collector
 from slastream.stream.commit import AcknowledgedWriter, PartitionCounts, TransactionalWriter, Writer
 from slastream.stream.deadlines import Deadlines
 from slastream.stream.failure import Pulse, fail_stop, quieten_clients
@@ -32,8 +33,6 @@ from slastream.stream.stage import Stage
 
 log = logging.getLogger(__name__)
 
-GC_THRESHOLDS = (200_000, 50, 50)
-"""Worth 50 % of throughput, together with `gc.freeze` after the start (`docs/decisions/stream-lane.md`)."""
 FETCH_MAX_WAIT_MS = 20
 """aiokafka asks for a partition that was just read only when its request for the idle others has come back: so soon."""
 LONGEST_STOP_SECONDS = 30.0
@@ -46,7 +45,8 @@ class WorkerSettings:
     """How a worker runs. `broker` is `host:port`, several separated by commas.
 
     `group_instance_id` makes membership static: a worker that restarts within `session_timeout_seconds` gets its
-    partitions back without a rebalance. `security` holds aiokafka's arguments for TLS and SASL.
+    partitions back without a rebalance. `security` holds aiokafka's arguments for TLS and SASL. `commits_per_second` is
+    that of the first stage; each next one, for which nobody waits as for a breach, makes half as many.
     """
 
     broker: str
@@ -60,10 +60,10 @@ class WorkerSettings:
     request_timeout_seconds: float = 40.0
     transaction_timeout_seconds: float = 30.0
     commit_interval_seconds: float = 0.05
-    commits_per_second: float = 64.0
+    commits_per_second: float = 32.0
     offset_commit_interval_seconds: float = 1.0
     chunk_records: int = 8192
-    chunk_wait_seconds: float = 0.005
+    chunk_wait_seconds: float = 0.02
     max_outstanding_records: int = 200_000
     batch_bytes: int = 262_144
     security: Mapping[str, Any] = field(default_factory=dict)
@@ -233,7 +233,7 @@ class _Worker:
             if settings.delivery == "at_least_once":
                 return AcknowledgedWriter(producer, pulse.check)
             transactional_id = f"{settings.app_id}-{stage.name}-{partition}"
-            return TransactionalWriter(transactional_id, settings.app_id, settings.producer_options())
+            return TransactionalWriter(transactional_id, settings.producer_options())
 
         lifecycle = Lifecycle(
             self._runtime,
@@ -250,12 +250,11 @@ class _Worker:
     async def _after_change(self) -> None:
         if self._runtime.is_ready and not self._was_ready:
             self._was_ready = True
-            gc.freeze()  # no collection before it: over a million restored tickets one takes seconds
             await _call(self._on_ready, self._runtime)
 
     async def _run_app(self, lifecycle: Lifecycle) -> None:
         faulthandler.enable()
-        gc.set_threshold(*GC_THRESHOLDS)
+        gc.set_threshold(*collector.THRESHOLDS)
         app = make_app(self._settings, self._runtime.stages, lifecycle)
         starting = asyncio.create_task(app.start(), name="start")
         starting.add_done_callback(_end_unless_started)
@@ -300,7 +299,7 @@ def make_app(settings: WorkerSettings, stages: Sequence[Stage], lifecycle: Lifec
         broker_rebalance_timeout=settings.rebalance_timeout_seconds,
         broker_request_timeout=settings.request_timeout_seconds,
         consumer_group_instance_id=settings.group_instance_id,
-        stream_buffer_maxsize=256,
+        stream_buffer_maxsize=1 << 20,  # never full: `max_outstanding_records` is the bound
         stream_wait_empty=True,
         producer_linger=0,
         producer_max_batch_size=settings.batch_bytes,
@@ -313,7 +312,6 @@ def make_app(settings: WorkerSettings, stages: Sequence[Stage], lifecycle: Lifec
         chunk_records=settings.chunk_records,
         chunk_wait_seconds=settings.chunk_wait_seconds,
         max_outstanding_records=settings.max_outstanding_records,
-        commits_offsets=settings.delivery == "at_least_once",
     )
     app.transport = lane_transport(lifecycle, lane)(app.conf.broker_consumer, app)
     app.producer_transport = app.transport

@@ -24,7 +24,6 @@ class Transaction:
     def __init__(self) -> None:
         self.outcome = Outcome.OPEN
         self.partitions: dict[Partition, None] = {}
-        self.offsets: dict[TopicPartition, int] = {}
 
 
 class Appended(NamedTuple):
@@ -162,8 +161,7 @@ class Broker:
 
     def commit(self, transactional_id: str, epoch: int) -> None:
         """Raises FencedError for an old epoch."""
-        transaction = self.transaction(transactional_id, epoch)
-        self.group.update(transaction.offsets)
+        self.transaction(transactional_id, epoch)
         self._end(transactional_id, Outcome.COMMITTED)
 
     def _end(self, transactional_id: str, outcome: Outcome) -> None:

@@ -54,8 +54,8 @@ class NoChain(Owner):
 class NotOneCut(Owner):
     """Exactly once: the offset is taken when the transaction ends, and what was applied since has no state."""
 
-    def _offsets_in_transaction(self, offset: int) -> None:
-        super()._offsets_in_transaction(self.applied.applied)
+    def _commit_offset(self, offset: int) -> None:
+        super()._commit_offset(self.applied.applied)
 
 
 class NoFence(Owner):

@@ -149,8 +149,8 @@ class Owner:
     def transaction(self, cut: Cut, outputs: Sequence[Step], offset: int) -> Iterator[Step]:
         yield from outputs
         yield lambda: self._write_state(cut.state)
-        yield lambda: self._offsets_in_transaction(offset)
         yield lambda: self._commit(offset)
+        yield lambda: self._commit_offset(offset)
 
     def acknowledged(self, cut: Cut, outputs: Sequence[Step], offset: int) -> Iterator[Step]:
         yield from outputs
@@ -187,9 +187,6 @@ class Owner:
 
     def _write_state(self, state: Sequence[tuple[bytes, bytes | None]]) -> None:
         self._write(self.table, [(key, value, ()) for key, value in state])
-
-    def _offsets_in_transaction(self, offset: int) -> None:
-        self.broker.transaction(self.producer, self.epoch).offsets[self.source] = offset
 
     def _commit(self, offset: int) -> None:
         self.broker.commit(self.producer, self.epoch)

@@ -137,7 +137,7 @@ def test_records_of_another_owner_end_a_worker_and_the_next_life_writes_again_wh
 
 
 def test_a_record_between_a_restore_and_the_first_commit_is_noticed() -> None:
-    table, write = TopicPartition("table", 0), Write({}, [(b"a", b"1", []), (b"meta", b"1", [])], {})
+    table, write = TopicPartition("table", 0), Write({}, [(b"a", b"1", []), (b"meta", b"1", [])])
 
     async def scenario(address: str) -> None:
         async with AIOKafkaProducer(bootstrap_servers=address, acks="all") as producer:
