@@ -152,7 +152,8 @@ which is what a JVM needs. Rounds are interleaved: each program once, then again
 
 What is not alike: Bytewax has no changelog in Kafka and commits no offsets (it snapshots to its own files each second). Our
 default, exactly_once, commits in transactions, a partition each 50 ms and a worker at most 32 times a second in stage 1 and 16
-in stage 2; Kafka Streams' exactly_once_v2 every 100 ms; everybody else each second. A longer interval is less work where a key changes often.
+in stage 2; Kafka Streams' exactly_once_v2 every 100 ms; everybody else each second. A longer interval is less work where a key
+changes often.
 In the ticket job every system calls slastream's own ticket processor for each event; Faust and Quix put the changed ticket
 into their table each time, Bytewax those of a batch together, the loop by hand and we what changed since the last commit. They are
 spared reading tickets back from their stores: the processor keeps them in memory. The line *compiled* is `make wheel` in place
