@@ -62,9 +62,7 @@ class Lifecycle:
         self._new_writer = new_writer
         self._client_options = client_options
         self._commit_interval_seconds = commit_interval_seconds
-        self._paces = {
-            stage.name: Pace(commits_per_second / 2**number) for number, stage in enumerate(runtime.stages)
-        }
+        self._paces = {stage.name: Pace(commits_per_second / 2**number) for number, stage in enumerate(runtime.stages)}
         self._opening: dict[OwnedPartition, asyncio.Task[None]] = {}
         self._restores = asyncio.Semaphore(parallel_restores)
         self._collector = RestingCollector()
