@@ -32,7 +32,7 @@ from slastream.wire.control_lines import control_lines, maturity_lines, predicti
 from slastream.wire.events import canonical, decode_event
 from slastream.wire.lines import Json, compliance_line, fact_line, verdict_line
 from slastream.wire.policy_file import load_policy
-from slastream.wire.settings import WorkerOptions
+from slastream.wire.settings import ConsoleOptions, WorkerOptions
 
 if TYPE_CHECKING:
     from slastream.stream.runtime import Runtime
@@ -345,3 +345,11 @@ def work(options: WorkerOptions) -> None:
         await start_metrics_server(Collector(policy, runtime), options.metrics, runtime)
 
     run_worker(settings, make_stages(policy), on_start=serve)
+
+
+def console(options: ConsoleOptions) -> None:
+    """Runs the console until SIGTERM. Raises PolicyError and DeliveryError."""
+    from slastream.web.console.run import run_console
+
+    nothing = load_policy([("", "version: 1\n")], lambda _: b"")
+    run_console(options, nothing if options.policy is None else load_policy_path(options.policy))

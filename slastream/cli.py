@@ -184,6 +184,19 @@ def build_parser() -> argparse.ArgumentParser:
     notify.add_argument("--resend-seconds", type=float, metavar="S", help="how often alerts that are on are told again")
     notify.set_defaults(run=run_notify)
 
+    console = commands.add_parser("console", help="the state of everything, for people; SIGTERM ends it cleanly")
+    console.add_argument("--broker", metavar="HOST:PORT")
+    console.add_argument("--listen", metavar="HOST:PORT", help="where pages are served (127.0.0.1:8090)")
+    console.add_argument("--policy", metavar="P", help="tells why each minute of a ticket counted or not")
+    console.add_argument("--token-file", metavar="FILE", help="tokens to log in with, one a line")
+    console.add_argument("--user-header", metavar="NAME", help="the header in which a reverse proxy names the user")
+    console.add_argument(
+        "--trusted-proxies", metavar="NETWORKS", help="from whom that header is believed: 10.0.0.0/8,…"
+    )
+    console.add_argument("--public", action="store_true", default=None, help="everybody may read, also without login")
+    console.add_argument("--app-id", metavar="NAME", help="the workers' consumer group, whose lag is shown")
+    console.set_defaults(run=run_console)
+
     poll = commands.add_parser(
         "poll", help="asks a REST source again and again for what is new; SIGTERM ends it cleanly"
     )
@@ -475,6 +488,18 @@ def run_notify(options: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     run(notify_options(vars(options), os.environ))
+    return DONE
+
+
+def run_console(options: argparse.Namespace) -> int:
+    import logging
+    import os
+
+    from slastream.app import console
+    from slastream.wire.settings import console_options
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    console(console_options(vars(options), os.environ))
     return DONE
 
 

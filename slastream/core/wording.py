@@ -20,7 +20,7 @@ from slastream.core.predicates import (
 )
 from slastream.core.rules import CLOSED, Rule, Selection
 from slastream.core.targets import format_target
-from slastream.core.units import DAY, EPOCH_ORDINAL, HOUR, MINUTE, SECOND, Instant
+from slastream.core.units import DAY, EPOCH_ORDINAL, HOUR, MINUTE, SECOND, Instant, seconds_text
 
 
 def target_name(selection: Selection) -> str:
@@ -58,6 +58,14 @@ def wall_clock(calendar: Calendar, at: Instant) -> str:
     if rest:
         clock += f":{rest // SECOND:02}" + (f".{rest % SECOND:06}".rstrip("0") if rest % SECOND else "")
     return f"{_WEEKDAYS[day.weekday()]} {day} {clock} {sign}{ahead // HOUR:02}:{ahead % HOUR // MINUTE:02}"
+
+
+def duration_text(us: int) -> str:
+    """`3 h 20 min`, `45 s`, `0.5 s`; hours are not gathered into days, which would have two meanings."""
+    hours, rest = divmod(us, HOUR)
+    minutes, rest = divmod(rest, MINUTE)
+    parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0) + [f"{seconds_text(rest)} s"] * (rest > 0)
+    return " ".join(parts) or "0 min"
 
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

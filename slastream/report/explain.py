@@ -16,15 +16,8 @@ from slastream.core.explanations import Absence, Point, Story, Stretch, explain
 from slastream.core.histories import in_order
 from slastream.core.policies import Policy
 from slastream.core.rules import Rulebook
-from slastream.core.units import (
-    HOUR,
-    MINUTE,
-    Instant,
-    format_instant,
-    seconds,
-    seconds_text,
-)
-from slastream.core.wording import wall_clock
+from slastream.core.units import Instant, format_instant, seconds
+from slastream.core.wording import duration_text, wall_clock
 from slastream.errors import EventError, PolicyError
 from slastream.wire.events import canonical, decode_event
 
@@ -218,11 +211,3 @@ def _sum_text(story: Story) -> str:
     left = reading.target_us - reading.elapsed_us
     rest = f"{duration_text(abs(left))} {'left' if left >= 0 else 'too much'}"
     return f"{text}, allowed {duration_text(reading.target_us)}: {rest}"
-
-
-def duration_text(us: int) -> str:
-    """`3 h 20 min`, `45 s`, `0.5 s`; hours are not gathered into days, which would have two meanings."""
-    hours, rest = divmod(us, HOUR)
-    minutes, rest = divmod(rest, MINUTE)
-    parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0) + [f"{seconds_text(rest)} s"] * (rest > 0)
-    return " ".join(parts) or "0 min"

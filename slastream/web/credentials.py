@@ -14,12 +14,12 @@ def bearing(sources: Sequence[Source], authorization: str) -> list[Source]:
     """Those whose bearer token came along, or that ask for none; known before a body is read."""
     scheme, _, token = authorization.partition(" ")
     given = sha256(token.strip().encode("utf-8", "surrogateescape")).digest() if scheme.lower() == "bearer" else b""
-    return [one for one in sources if not one.tokens or _is_any(given, one.tokens)]
+    return [one for one in sources if not one.tokens or is_any(given, one.tokens)]
 
 
-def _is_any(given: bytes, tokens: Sequence[bytes]) -> bool:
-    """Digests are compared, all of them, so that the time says neither which token nor how long it is."""
-    return sum(hmac.compare_digest(given, sha256(token).digest()) for token in tokens) > 0
+def is_any(digest: bytes, tokens: Sequence[bytes]) -> bool:
+    """Is it the SHA-256 of one of the tokens? All are compared, so that the time says neither which nor how long it is."""
+    return sum(hmac.compare_digest(digest, sha256(token).digest()) for token in tokens) > 0
 
 
 def why_none_signed(

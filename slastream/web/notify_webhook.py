@@ -28,8 +28,9 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from slastream.core.units import Instant
 from slastream.errors import PolicyError
 from slastream.ingest.signatures import signed_headers
+from slastream.web.follower import RETRY_SECONDS
 from slastream.web.notify_file import Network, WebhookFile
-from slastream.web.notify_log import BREACHES, RETRY_SECONDS
+from slastream.web.notify_log import BREACHES
 from slastream.web.notify_metrics import NotifyMetrics
 
 log = logging.getLogger(__name__)

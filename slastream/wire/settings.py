@@ -107,3 +107,38 @@ def notify_options(given: Mapping[str, Any], environment: Mapping[str, str]) -> 
             "alert that is not told again expires"
         )
     return NotifyOptions(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOptions:
+    """What `console` is told. `app_id` is that of the workers whose lag is shown."""
+
+    broker: str
+    listen: str = "127.0.0.1:8090"
+    policy: str | None = None
+    token_file: str | None = None
+    user_header: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    public: bool = False
+    app_id: str = "slastream"
+
+
+def console_options(given: Mapping[str, Any], environment: Mapping[str, str]) -> ConsoleOptions:
+    """Variables have CONSOLE_ before their name, but for those that it shares with the worker; lists as in `notify_options`.
+
+    Raises PolicyError for what is missing or cannot be used.
+    """
+    values: dict[str, Any] = {}
+    for one in fields(ConsoleOptions):
+        prefix = PREFIX if one.name in ("broker", "policy", "app_id") else f"{PREFIX}CONSOLE_"
+        if text := environment.get(prefix + one.name.upper()):
+            values[one.name] = text
+        if given.get(one.name) is not None:
+            values[one.name] = given[one.name]
+    if not values.get("broker"):
+        raise PolicyError("broker is missing; give --broker, or SLASTREAM_BROKER in the environment")
+    values["trusted_proxies"] = tuple(str(values.get("trusted_proxies", "")).replace(",", " ").split())
+    public = str(values.get("public", False)).lower()
+    if public not in ("true", "false"):
+        raise PolicyError(f"public: {public!r} is neither true nor false")
+    return ConsoleOptions(**{**values, "public": public == "true"})

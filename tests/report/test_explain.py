@@ -9,8 +9,9 @@ import pytest
 
 from slastream.core.policies import Policy
 from slastream.core.units import parse_instant
+from slastream.core.wording import duration_text
 from slastream.errors import PolicyError
-from slastream.report.explain import WIDTH, duration_text, explain_ticket
+from slastream.report.explain import WIDTH, explain_ticket
 from slastream.wire.policy_file import load_policy
 
 Json = dict[str, Any]
