@@ -159,10 +159,10 @@ CORRECTIONS = counter("slastream_corrections_total", "messages", "topic reason",
     "What late events changed of the published: a new revision (verdict), a fact taken back (retracted), a clock taken back "
     "(withdrawn).")
 EVENT_AGE = histogram("slastream_event_age_seconds", "topic",
-    "From an event's own instant to the broker's time of its record; lag and commit come on top.",
+    "From an event's own instant to the durable result: state, messages and offset of the cut that it was in.",
     *(bound * SECOND for bound in (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400)))
 DEADLINE_DELAY = histogram("slastream_deadline_delay_seconds", "",
-    "From a due instant to the broker's time of the record that made it declared; the commit comes on top.",
+    "From a due instant to the durable fact.",
     *(bound * SECOND for bound in (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300, 3600)))
 PARTITION_TIME = gauge("slastream_partition_time_seconds", _EPOCH, _PARTITION,
     "Partition time: what is due before it has been declared. It moves with events and ticks only.")
@@ -261,8 +261,8 @@ on the loopback interface. The numbers are a snapshot, made for a scrape and at 
 - `sla_…` is made from state. `sla_verdicts_total` and `sla_duration_seconds` start at what the state holds, not at 0,
   wherever the partition is; they never fall within a process (a ticket that is reopened leaves them as they are). After a
   restart they may be lower than before by what was reopened: ask with `delta`, which is exact then, where `rate` would see a reset.
-- `slastream_…` counts what this process did since it started; what was read and not committed before a crash is counted
-  again by the next owner.
+- `slastream_…` counts what this process made durable since it started. What was applied and not durable before a crash is counted
+  by the next owner, who applies it again, and by nobody else: the sum over workers never counts twice.
 - `slastream_gateway_…` are those of `slastream gateway`, on a port of their own (`--metrics`), and where it listens when that is
   the loopback interface.
 - `slastream_notify_…` are those of `slastream notify`, on a port of their own (`--metrics`).

@@ -42,7 +42,7 @@ class Collector(PrometheusCollector):
         self._clock = clock
         self._policy_loaded_at = clock()
         self._worker = worker
-        self._series_limit = series_limit
+        self.series_limit = series_limit
         self._priorities = Words(catalogue.MAX_PRIORITIES)
         self._pipeline = Pipeline()
         self._floors = Floors()
@@ -57,7 +57,9 @@ class Collector(PrometheusCollector):
 
     def drain(self) -> None:
         """Take over what the partitions have counted. Once a second also when nobody scrapes: their lists grow."""
-        self._pipeline.drain(self._worker.owned.values())
+        for owned in self._worker.owned.values():
+            self._pipeline.begin(owned.stage.sources)
+        self._pipeline.take(self._worker.take_done())
 
     async def refresh(self) -> None:
         """Make the snapshot anew, unless it is younger than `snapshot_seconds`."""
@@ -70,7 +72,7 @@ class Collector(PrometheusCollector):
         gauges, services = TicketGauges(Instant(round(self._clock() * SECOND))), ServiceGauges()
         # One instant: nothing is awaited until `end of the instant`.
         partitions = list(self._worker.owned.values())
-        self._pipeline.drain(partitions)
+        self.drain()
         samples = {**self._of_process(), **self._pipeline.samples(), **partition_samples(partitions)}
         for owned in partitions:
             processor = owned.processor
@@ -84,7 +86,7 @@ class Collector(PrometheusCollector):
         of_services = await asyncio.to_thread(services.samples, self._policy)
         samples.update(merged(of_tickets, of_services))
         # two series say how many there are
-        shown = within(samples, self._series_limit - 2, self._policy.services)
+        shown = within(samples, self.series_limit - 2, self._policy.services)
         series = count_series(shown)
         left_out = count_series(samples) - series
         return {**shown, catalogue.SERIES.name: [((), series + 2)], catalogue.SERIES_LEFT_OUT.name: [((), left_out)]}

@@ -1,6 +1,5 @@
 """What the collector looks at of a worker: shapes that the stream's classes have (the two packages do not import each other)."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -31,24 +30,12 @@ class CountedClock(Protocol):
 
 @runtime_checkable
 class TicketState(Protocol):
-    """A partition of stage 1. `ages_us` and `delays_us` are emptied by whoever takes them into a histogram."""
+    """A partition of stage 1."""
 
     @property
     def time(self) -> Instant: ...
     @property
     def entries(self) -> Mapping[str, object]: ...
-    @property
-    def events(self) -> Counter[str]: ...
-    @property
-    def rejected(self) -> Counter[str]: ...
-    @property
-    def late(self) -> int: ...
-    @property
-    def corrections(self) -> Counter[str]: ...
-    @property
-    def ages_us(self) -> list[int]: ...
-    @property
-    def delays_us(self) -> list[int]: ...
 
 
 @runtime_checkable
@@ -61,8 +48,6 @@ class ServiceState(Protocol):
     def clocks(self) -> Mapping[str, CountedClock]: ...
     @property
     def tallies(self) -> Mapping[tuple[str, str, str], Tally]: ...
-    @property
-    def rejected(self) -> Counter[str]: ...
 
 
 Measured = tuple[Agreement, ServicePromise, Measure]
@@ -78,16 +63,8 @@ class MonitoredService(Protocol):
 
 
 class Monitoring(Protocol):
-    """What a partition of stage 2 knows of monitoring; counters by topic, or topic and source or reason."""
+    """What a partition of stage 2 knows of monitoring."""
 
-    @property
-    def events(self) -> Counter[tuple[str, str]]: ...
-    @property
-    def rejected(self) -> Counter[tuple[str, str]]: ...
-    @property
-    def late(self) -> Counter[str]: ...
-    @property
-    def corrections(self) -> Counter[str]: ...
     @property
     def unlisted(self) -> int: ...
     @property
@@ -137,16 +114,46 @@ class Owned(Protocol):
     def sources(self) -> Mapping[Any, SourceShape]: ...
     @property
     def restore_seconds(self) -> float: ...
+
+
+class CountsShape(Protocol):
+    """What a partition did, by topic, or topic and source or reason; instants in microseconds since the epoch."""
+
     @property
-    def commits(self) -> int: ...
+    def events(self) -> Mapping[tuple[str, str], int]: ...
     @property
-    def commit_seconds(self) -> float: ...
+    def rejected(self) -> Mapping[tuple[str, str], int]: ...
+    @property
+    def late(self) -> Mapping[str, int]: ...
+    @property
+    def corrections(self) -> Mapping[tuple[str, str], int]: ...
+    @property
+    def occurred_at(self) -> Mapping[str, Sequence[int]]: ...
+    @property
+    def due_at(self) -> Sequence[int]: ...
+    @property
+    def breach(self) -> tuple[str, int] | None: ...
+
+
+class DoneShape(Protocol):
+    """A cut that became durable."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def counts(self) -> CountsShape | None: ...
+    @property
+    def durable_at(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
 
 
 class WorkerShape(Protocol):
-    """What a worker owns now; the stream's `Runtime` has this shape."""
+    """What a worker owns and did; the stream's `Runtime` has this shape."""
 
     @property
     def owned(self) -> Mapping[Any, Owned]: ...
     @property
     def rebalances(self) -> int: ...
+    def take_done(self) -> Sequence[DoneShape]:
+        """What became durable since this was last asked."""

@@ -1,7 +1,7 @@
 """Samples as plain tuples, and the families of prometheus_client made from them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Family
@@ -13,6 +13,18 @@ Labels = tuple[str, ...]
 Sample = tuple[Labels, float]
 HistogramSample = tuple[Labels, Sequence[int], Sequence[float], float]
 """Labels, upper bounds in microseconds, cumulative counts (one more: all), sum in the metric's unit."""
+
+
+class Exemplar(NamedTuple):
+    """A breach that a series counts: the id of its fact, the value that it added, and when, in seconds since the epoch."""
+
+    breach_id: str
+    value: float
+    at_seconds: float
+
+
+Exemplars = Mapping[tuple[str, Labels, int | None], Exemplar]
+"""By the name of the metric, the labels of the series, and the number of the bucket (None: a counter)."""
 Samples = Mapping[str, Sequence[Sample] | Sequence[HistogramSample]]
 """By the name of the metric."""
 

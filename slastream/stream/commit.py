@@ -304,10 +304,7 @@ class Committer:
             owned.sources[partition].durable = offset
         owned.unflushed_records -= records
         owned.unflushed_seconds -= seconds
-        owned.commits += 1
-        owned.committed_at = time.time()
-        owned.last_commit_seconds = time.monotonic() - started
-        owned.commit_seconds += owned.last_commit_seconds
+        owned.note_commit(cut.counts, time.monotonic() - started, time.time())
         self._on_commit(owned)
 
     def _outputs(self, outputs: Iterable[Any], forwards: Iterable[Any]) -> dict[TopicPartition, list[Message]]:

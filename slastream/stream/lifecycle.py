@@ -123,7 +123,7 @@ class Lifecycle:
     # Opening and closing
 
     def _open(self, stage: Stage, partition: int, generation: int) -> None:
-        owned = OwnedPartition(stage, partition, generation)
+        owned = OwnedPartition(stage, partition, generation, done=self.runtime.done)
         owned.sources = {each: Source(each, owned) for each in (TopicPartition(t, partition) for t in stage.sources)}
         self.runtime.owned[stage.name, partition] = owned
         self.runtime.transitions[stage.name, State.FENCING] += 1

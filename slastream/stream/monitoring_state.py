@@ -9,7 +9,6 @@ has its events handed on under the other's key, because that one may live in ano
 """
 
 import heapq
-from collections import Counter
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ import orjson
 
 from slastream.core.availability import Availability, Declared, Measured, longest_window
 from slastream.core.events import MaintenanceEvent, MonitoringEvent, Tick, TicketEvent
+from slastream.core.facts import RETRACTED
 from slastream.core.periods import ROLLING
 from slastream.core.policies import Agreement, Policy, ServicePromise
 from slastream.core.states import Levels
@@ -24,6 +24,7 @@ from slastream.core.steps import BEGINNING, Steps
 from slastream.core.units import DAY, HOUR, SECOND, Instant, format_instant, parse_instant
 from slastream.core.windows import Measure, ServiceFact, Window
 from slastream.errors import EventError
+from slastream.stream.counts import Counts
 from slastream.stream.kept_events import KeptEvents
 from slastream.stream.stage import Output, Record
 from slastream.stream.ticket_stage import BACKFILL_HEADER, BACKFILL_SILENCE
@@ -95,14 +96,8 @@ class MonitoringState:
         self._retention = max(policy.retention, self._longest)
         self._settled_until = BEFORE_ALL
         self.subjects: dict[str, Subject] = {}
-        self.events: Counter[tuple[str, str]] = Counter()
-        """By topic and source: those taken, repetitions included."""
-        self.rejected: Counter[tuple[str, str]] = Counter()
-        """By topic and reason."""
-        self.late: Counter[str] = Counter()
-        """By topic: those of a time of which something was said already."""
-        self.corrections: Counter[str] = Counter()
-        """By topic: facts that an event of it took back."""
+        self.counts = Counts()
+        """Of the whole partition, verdicts included; taken by the cut."""
         self.backfill_at: int | None = None
         self._kept: dict[tuple[str, str], KeptEvents] = {}
         self._changed: dict[tuple[str, str], None] = {}
@@ -204,7 +199,8 @@ class MonitoringState:
             raise EventError("too_late", "occurred_at", "older than the retention, and what it concerns is settled")
         self._offsets[record.topic] = max(self._offsets[record.topic], record.offset)
         source = event.source if isinstance(event, MonitoringEvent) else None
-        self.events[record.topic, source or ""] += 1
+        self.counts.events[record.topic, source or ""] += 1
+        self.counts.occurred_at[record.topic].append(event.occurred_at)
         self._take(event, record)
         return Instant(min(event.occurred_at, record.timestamp_us) - self.policy.lateness_of(source))
 
@@ -226,7 +222,7 @@ class MonitoringState:
         if change.since is None:
             return
         concerned = [self.subjects[name] for name in users & self.subjects.keys()]
-        self.late[record.topic] += any(change.since < one.refreshed_at for one in concerned)
+        self.counts.late[record.topic] += any(change.since < one.refreshed_at for one in concerned)
         for name in users & self.subjects.keys():
             one = self.subjects[name]
             one.cause_topic = record.topic
@@ -373,7 +369,7 @@ class MonitoringState:
                 continue
             subject.facts[key] = said._replace(is_active=False)
             has_said = True
-            self.corrections[subject.cause_topic] += 1
+            self.counts.corrections[subject.cause_topic, RETRACTED] += 1
             if key[:2] in promised:
                 declared = Declared(name, *promised[key[0], key[1]], _fact(key, said))
                 self._emit(name, retraction_line(declared, said.occurrence, time, book, subject.cause))

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from slastream.core.units import SECOND
+from slastream.stream.counts import Counts, Done
 from slastream.stream.stage import Processor, Stage
 
 if TYPE_CHECKING:
@@ -98,6 +100,15 @@ class OwnedPartition:
     ticks: int = 0
     ticked_at: float = 0.0
     entered_at: float = field(default_factory=time.monotonic)
+    done: list[Done] = field(default_factory=list)
+    """The worker's list of what became durable."""
+
+    def note_commit(self, counts: Counts | None, seconds: float, now: float) -> None:
+        """A cut became durable at wall time `now`, within `seconds`."""
+        self.commits += 1
+        self.committed_at, self.last_commit_seconds = now, seconds
+        self.commit_seconds += seconds
+        self.done.append(Done(self.stage.table, counts, round(now * SECOND), seconds))
 
     @property
     def name(self) -> str:
@@ -126,6 +137,8 @@ class Runtime:
     rewinds: int = 0
     kept_partitions: int = 0
     started_at: float = field(default_factory=time.time)
+    done: list[Done] = field(default_factory=list)
+    """What became durable, and was not taken yet."""
 
     def enter(self, owned: OwnedPartition, state: State, detail: str = "") -> None:
         """Move a partition to its next state: logged and counted."""
@@ -137,6 +150,12 @@ class Runtime:
         owned.state = state
         owned.entered_at = now
         self.transitions[owned.stage.name, state] += 1
+
+    def take_done(self) -> list[Done]:
+        """What became durable since it was last asked for: the metrics do once a second."""
+        done = self.done.copy()
+        self.done.clear()
+        return done
 
     @property
     def is_ready(self) -> bool:

@@ -5,7 +5,6 @@ repetition and a restart give the same counts, and the order in which stage 1's 
 """
 
 import heapq
-from collections import Counter
 from collections.abc import Sequence
 from sys import intern
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from slastream.core.rules import Rule, Rulebook
 from slastream.core.signs import NO_SIGNS, Signs
 from slastream.core.units import Instant, parse_instant
 from slastream.errors import EventError, SnapshotError
+from slastream.stream.counts import Counts
 from slastream.stream.monitoring_state import KINDS, PREFIX, MonitoringState
 from slastream.stream.stage import Cut, Output, Record
 from slastream.stream.ticket_stage import META_KEY, rejected_output
@@ -73,7 +73,6 @@ class ServicePartition:
         self.tallies: dict[TallyKey, Tally] = {}
         self.time = Instant(-(2**62))
         self.offset = -1
-        self.rejected: Counter[str] = Counter()
         self.monitoring = MonitoringState(book.policy)
         self._periods: dict[str, Periods] = {}
         self._heap: list[tuple[Instant, TallyKey]] = []
@@ -156,7 +155,6 @@ class ServicePartition:
         try:
             self._advance(self.monitoring.apply(record))
         except EventError as error:
-            self.monitoring.rejected[record.topic, error.reason] += 1
             self._reject(record, error)
 
     def _take(self, clock: str, line: dict[str, object], offset: int) -> None:
@@ -249,10 +247,11 @@ class ServicePartition:
         for key in self._touched:
             self._publish(key)
         outputs, self._outputs = [*self._outputs, *said], []
+        counts, self.monitoring.counts = self.monitoring.counts, Counts()
         self._dirty.clear()
         self._touched.clear()
         self._has_changes = False
-        return Cut(state, outputs)
+        return Cut(state, outputs, counts)
 
     def _publish(self, key: TallyKey) -> None:
         service, agreement_name, promise = key
@@ -268,8 +267,7 @@ class ServicePartition:
             self._outputs.append(Output(COMPLIANCE, service.encode(), name, orjson.dumps(message)))
 
     def _reject(self, record: Record, error: EventError) -> None:
-        if record.topic not in KINDS:
-            self.rejected[error.reason] += 1
+        self.monitoring.counts.rejected[record.topic, error.reason] += 1
         self._outputs.append(rejected_output(record, error))
 
 

@@ -7,6 +7,8 @@ Nothing here imports Faust, Kafka or a clock.
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from slastream.stream.counts import Counts
+
 
 class Record(NamedTuple):
     """One source record; `timestamp_us` is the broker's time of it in microseconds since the epoch."""
@@ -32,11 +34,13 @@ class Output(NamedTuple):
 class Cut(NamedTuple):
     """Everything since the last cut: what the state became, and what is to be published.
 
-    `state` holds table keys and their new values (None deletes); the partition's own meta record is the last of it.
+    `state` holds table keys and their new values (None deletes); the partition's own meta record is the last of it. `counts`
+    become metrics once the cut is durable.
     """
 
     state: list[tuple[bytes, bytes | None]]
     outputs: list[Output]
+    counts: Counts | None = None
 
 
 class Processor(Protocol):

@@ -7,7 +7,6 @@ what differs from what was published goes out as corrections and retractions (se
 
 import base64
 import heapq
-from collections import Counter
 from itertools import islice
 from typing import NamedTuple
 from zlib import crc32
@@ -16,12 +15,13 @@ import orjson
 
 from slastream.core.clocks import Cycle, Declared, Labels
 from slastream.core.events import Tick, TicketEvent
-from slastream.core.facts import DEADLINE, RETRACTED, Fact
+from slastream.core.facts import BREACHED, DEADLINE, RETRACTED, Fact
 from slastream.core.histories import in_order, is_later
 from slastream.core.rules import ENDED, Rulebook
 from slastream.core.tickets import HistoryNeededError, Ticket, fold, order_of
 from slastream.core.units import MINUTE, Instant, format_instant
 from slastream.errors import EventError
+from slastream.stream.counts import Counts
 from slastream.stream.stage import Cut, Output, Record
 from slastream.wire.events import canonical, decode_event
 from slastream.wire.line_text import LineWriter
@@ -42,7 +42,7 @@ from slastream.wire.snapshots import (
     progress_of,
 )
 
-VERDICTS, BREACHES, REJECTED = "sla.verdicts", "sla.breaches", "sla.rejected"
+TICKETS, VERDICTS, BREACHES, REJECTED = "sla.tickets", "sla.verdicts", "sla.breaches", "sla.rejected"
 META_KEY = b"\xfepartition"
 """No ticket can have this name: it is no UTF-8."""
 BACKFILL_HEADER = "backfill"
@@ -111,12 +111,7 @@ class TicketPartition:
         self.entries: dict[str, Entry | Asleep] = {}
         self.time = Instant(-(2**62))
         self.offset = -1
-        self.events: Counter[str] = Counter()
-        self.rejected: Counter[str] = Counter()
-        self.late = 0
-        self.corrections: Counter[str] = Counter()
-        self.ages_us: list[int] = []
-        self.delays_us: list[int] = []
+        self._counts = Counts()
         self._lines = LineWriter(book)
         self._heap: list[tuple[Instant, str]] = []
         self._awake: dict[str, None] = {}
@@ -252,8 +247,8 @@ class TicketPartition:
         elif record.offset <= entry.progress:
             self.time = Instant(max(self.time, seen))
             return
-        self.events[event.source or ""] += 1
-        self.ages_us.append(self._broker_time - event.occurred_at)
+        self._counts.events[TICKETS, event.source or ""] += 1
+        self._counts.occurred_at[TICKETS].append(event.occurred_at)
         if self._leaving or self._removable:
             for leaving in (self._leaving, self._removable):
                 leaving.pop(event.ticket_id.encode(), None)
@@ -297,7 +292,7 @@ class TicketPartition:
 
     def _refold(self, entry: Entry, cause: TicketEvent) -> None:
         """Folds the ticket again from its log; puts into its facts what differs from what was published."""
-        self.late += 1
+        self._counts.late[TICKETS] += 1
         entry.is_unsettled = True
         old = entry.ticket
         new = fold(old.ticket_id, self.book, entry.events())
@@ -332,7 +327,7 @@ class TicketPartition:
         if _signature(was, old) != _signature(now, new):
             now.is_touched = True
             if was.published_in is not None:
-                self.corrections["verdict"] += 1
+                self._counts.corrections[TICKETS, "verdict"] += 1
                 entry.corrects[_clock_key(now)] = {
                     "status": was.status(),
                     "due_at": instant_text(was.due_at),
@@ -364,7 +359,7 @@ class TicketPartition:
                     *key, RETRACTED, one.threshold, at, one.occurrence, cause.event_id, one.fact, cycle.rule.index
                 )
                 ticket.facts.append((fact, labels))
-                self.corrections["retracted"] += 1
+                self._counts.corrections[TICKETS, "retracted"] += 1
         for one in holding:
             if (one.fact, one.threshold, one.at) in standing:
                 continue
@@ -389,7 +384,7 @@ class TicketPartition:
         known = [d for d in was.declared or () if (*key, d.fact, d.threshold, d.at) not in waiting]
         entry.withdrawn[key] = was.revision, [Declared(d.fact, d.threshold, d.at, d.occurrence, False) for d in known]
         if was.published_in is not None:
-            self.corrections["withdrawn"] += 1
+            self._counts.corrections[TICKETS, "withdrawn"] += 1
             self._emit_verdict(entry, was, labels, was.published_in, is_withdrawn=True)
 
     # ---- time ----------------------------------------------------------------------------------------------------
@@ -516,7 +511,9 @@ class TicketPartition:
     def _emit_fact(self, ticket_id: str, fact: Fact, labels: Labels) -> None:
         key, line = self._lines.fact(ticket_id, fact, labels, self._broker_time)
         if fact.caused_by == DEADLINE:
-            self.delays_us.append(self._broker_time - fact.at)
+            self._counts.due_at.append(fact.at)
+            if fact.fact == BREACHED:
+                self._counts.breach = key.decode(), fact.at
         self._outputs.append(Output(BREACHES, (labels.service or "").encode(), key, line))
 
     def _emit_verdict(
@@ -535,7 +532,7 @@ class TicketPartition:
             self._emit_verdict(entry, cycle, labels._replace(service=old or None), old, is_withdrawn=True)
 
     def _reject(self, record: Record, error: EventError) -> None:
-        self.rejected[error.reason] += 1
+        self._counts.rejected[TICKETS, error.reason] += 1
         self._outputs.append(rejected_output(record, error))
 
     def has_changes(self) -> bool:
@@ -552,11 +549,12 @@ class TicketPartition:
                 state.append((ticket_id.encode(), self._encode(entry)))
         state.append((META_KEY, orjson.dumps([1, self.offset, self.time, self._backfill_at])))
         outputs, self._outputs = self._outputs, []
+        counts, self._counts = self._counts, Counts()
         self._dirty.clear()
         self._has_changes = bool(self._removable)
         if len(self._awake) > MAX_AWAKE:
             self._send_to_sleep(len(self._awake) - MAX_AWAKE)
-        return Cut(state, outputs)
+        return Cut(state, outputs, counts)
 
     def _encode(self, entry: Entry) -> bytes:
         version = self.book.policy.version
@@ -595,7 +593,7 @@ def rejected_output(record: Record, error: EventError) -> Output:
         "original": None if record.value is None else base64.b64encode(record.value).decode(),
         "origin": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
     }
-    return Output("sla.rejected", origin.encode(), origin.encode(), orjson.dumps(line))
+    return Output(REJECTED, origin.encode(), origin.encode(), orjson.dumps(line))
 
 
 def _is_marker(record: Record) -> bool:

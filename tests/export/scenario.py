@@ -16,10 +16,10 @@ import orjson
 
 from slastream.app import make_stages
 from slastream.core.policies import Policy
-from slastream.core.units import HOUR, MINUTE, Instant, format_instant
+from slastream.core.units import HOUR, MINUTE, SECOND, Instant, format_instant
 from slastream.stream.runtime import OwnedPartition, Runtime, Source, State, TopicPartition
 from slastream.stream.service_stage import ServicePartition
-from slastream.stream.stage import Record, Stage
+from slastream.stream.stage import Cut, Record, Stage
 from slastream.stream.ticket_stage import TicketPartition
 from slastream.wire.policy_file import load_policy
 
@@ -100,9 +100,7 @@ class Desk:
         self.policy = policy
         self.runtime = Runtime(make_stages(policy), generation=0)
         self._offsets = {"sla.tickets": 0, "sla.verdicts": 0}
-        self.owned = [own(stage) for stage in self.runtime.stages]
-        for each in self.owned:
-            self.runtime.owned[each.stage.name, each.partition] = each
+        self.owned = [own(self.runtime, stage) for stage in self.runtime.stages]
 
     @property
     def tickets(self) -> TicketPartition:
@@ -121,12 +119,19 @@ class Desk:
         ending = orjson.dumps({"type": "tick", "at": format_instant(now)})
         for line in [*lines, ending] if tick else lines:
             self.tickets.apply(self._record("sla.tickets", None, line, now))
-        for output in self.tickets.cut().outputs:
+        for output in self.commit(self.owned[0], now).outputs:
             if output.topic == "sla.verdicts":
                 self.services.apply(self._record("sla.verdicts", output.key, output.value, now))
         if tick:
             self.services.apply(self._record("sla.verdicts", b"tick", ending, now))
-        self.services.cut()
+        self.commit(self.owned[1], now)
+
+    def commit(self, owned: OwnedPartition, now: Instant) -> Cut:
+        """Its cut becomes durable in 20 ms."""
+        assert owned.processor is not None
+        cut = owned.processor.cut()
+        owned.note_commit(cut.counts, 0.02, now / SECOND)
+        return cut
 
     def _record(self, topic: str, key: bytes | None, value: bytes | None, now: Instant) -> Record:
         offset = self._offsets[topic]
@@ -134,10 +139,11 @@ class Desk:
         return Record(topic, 0, offset, now, key, value, ())
 
 
-def own(stage: Stage, partition: int = 0) -> OwnedPartition:
-    """A partition that was restored from an empty table and runs."""
-    owned = OwnedPartition(stage, partition, 0, processor=stage.make(partition), state=State.RUNNING)
+def own(runtime: Runtime, stage: Stage, partition: int = 0) -> OwnedPartition:
+    """A partition of a worker that was restored from an empty table and runs."""
+    owned = OwnedPartition(stage, partition, 0, processor=stage.make(partition), state=State.RUNNING, done=runtime.done)
     owned.sources = {each: Source(each, owned) for each in (TopicPartition(t, partition) for t in stage.sources)}
+    runtime.owned[stage.name, partition] = owned
     return owned
 
 

@@ -167,14 +167,28 @@ def test_events_rejects_and_late_ones_are_counted_by_topic() -> None:
     assert found.value("slastream_late_events_total", **TICKETS) == 1
 
 
-def test_ages_and_delays_are_taken_over_once() -> None:
+def test_what_became_durable_is_taken_over_once() -> None:
     desk = desk_at(NOW)
     found = shown(desk)
     assert found.value("slastream_event_age_seconds_count", **TICKETS) == 12
     assert found.value("slastream_event_age_seconds_bucket", **TICKETS, le="300.0") == 1
     assert found.value("slastream_deadline_delay_seconds_count") == 5
-    assert not desk.tickets.ages_us
-    assert not desk.tickets.delays_us
+    assert not desk.runtime.take_done()
+
+
+def test_what_is_not_durable_is_not_counted() -> None:
+    desk = Desk(policy_of())
+    desk.tickets.apply(Record("sla.tickets", 0, 0, NOW, b"OPS-9", orjson.dumps(created("OPS-9")), ()))
+    assert shown(desk).value("slastream_events_total", **TICKETS, source="jira") is None
+    desk.commit(desk.owned[0], NOW)
+    assert shown(desk).value("slastream_events_total", **TICKETS, source="jira") == 1
+
+
+def test_an_event_is_as_old_as_it_was_when_its_result_was_durable() -> None:
+    desk = Desk(policy_of())
+    desk.tickets.apply(Record("sla.tickets", 0, 0, NOW, b"OPS-9", orjson.dumps(created("OPS-9")), ()))
+    desk.commit(desk.owned[0], Instant(NOW + SECOND))
+    assert shown(desk).value("slastream_event_age_seconds_sum", **TICKETS) == 2, "it was a second old when it came"
 
 
 def test_an_event_dated_a_little_ahead_has_the_age_nought() -> None:
@@ -232,7 +246,7 @@ def test_counters_of_the_process_go_on_when_a_partition_leaves_and_another_life_
         desk.feed([orjson.dumps(created("OPS-7"))], NOW, tick=False)  # not scraped before the partition leaves
         leaving = desk.runtime.owned.pop(("tickets", 0))
         values.append((await snapshot(collector)).value("slastream_events_total", **TICKETS, source="jira"))
-        desk.runtime.owned["tickets", 0] = desk.owned[0] = own(leaving.stage)
+        desk.owned[0] = own(desk.runtime, leaving.stage)
         values.append((await snapshot(collector)).value("slastream_events_total", **TICKETS, source="jira"))
         desk.feed([orjson.dumps(created("OPS-8"))], NOW, tick=False)
         values.append((await snapshot(collector)).value("slastream_events_total", **TICKETS, source="jira"))
@@ -296,15 +310,16 @@ def test_beyond_the_limit_whole_services_are_left_out_and_counted_those_first_th
     services = ("aardvark", "mail", "web", "zebra")
     tickets = [created(f"OPS-{n}") | {"ticket": {"service": name}} for n, name in enumerate(services)]
     desk.feed(map(orjson.dumps, tickets), NOW, tick=False)
-    everything = shown(desk)
-    limit = len(everything.values) - 1
+    collector = collector_of(desk)
+    everything = asyncio.run(snapshot(collector))
     assert services_of(everything) == set(services)
+    collector.series_limit = len(everything.values) - 1
     for expected in ({"aardvark", "mail", "web"}, {"mail", "web"}, {"mail"}, set()):
-        found = asyncio.run(snapshot(Collector(desk.policy, desk.runtime, 0.0, series_limit=limit)))
+        found = asyncio.run(snapshot(collector))
         assert services_of(found) == expected
-        assert found.value("slastream_series") == len(found.values) <= limit
+        assert found.value("slastream_series") == len(found.values) <= collector.series_limit
         assert found.value("slastream_series_left_out") == len(everything.values) - len(found.values)
-        limit = len(found.values) - 1
+        collector.series_limit = len(found.values) - 1
     assert found.value("sla_credit_exposure", customer="acme", agreement="gold", currency="EUR") == 0
 
 
@@ -322,13 +337,15 @@ def test_the_policy_has_the_instant_from_which_it_holds_and_assignments_are_coun
 
 def test_two_partitions_of_a_stage_add_up_where_they_have_no_number() -> None:
     desk = desk_at(NOW)
-    desk.runtime.owned["tickets", 1] = second = own(desk.owned[0].stage, 1)
-    second.restore_seconds, second.commits, second.commit_seconds = 2.0, 3, 0.25
-    desk.owned[0].restore_seconds, desk.owned[0].commits, desk.owned[0].commit_seconds = 0.5, 1, 0.5
+    second = own(desk.runtime, desk.owned[0].stage, 1)
+    desk.runtime.take_done()
+    second.restore_seconds, desk.owned[0].restore_seconds = 2.0, 0.5
+    for owned, seconds in ((second, 0.25), (desk.owned[0], 0.5)):
+        owned.note_commit(None, seconds, NOW / SECOND)
     found = shown(desk)
     table = {"table": "slastream-tickets-changelog"}
     assert found.value("slastream_restore_seconds", **table) == 2.0, "the longest"
-    assert found.value("slastream_commit_seconds_count", **table) == 4
+    assert found.value("slastream_commit_seconds_count", **table) == 2
     assert found.value("slastream_commit_seconds_sum", **table) == 0.75
     assert found.value("slastream_partition_owned", **TICKETS, partition="1") == 1
 
@@ -415,11 +432,11 @@ def test_monitoring_is_counted_by_topic() -> None:
     send("sla.monitoring", word(3 * HOUR, "up", "icinga"))
     send("sla.monitoring", word(2 * HOUR, "down", "icinga"))
     send("sla.monitoring", word(HOUR, "up", "icinga"))
-    stage.cut()
+    desk.commit(desk.owned[1], NOW)
     send("sla.monitoring", word(2 * HOUR - MINUTE, "up", "zabbix"))
     send("sla.monitoring", b"no json")
     send("sla.maintenance", b"{}")
-    stage.cut()
+    desk.commit(desk.owned[1], NOW)
     found = shown(desk)
     assert found.value("slastream_events_total", topic="sla.monitoring", source="icinga") == 3
     assert found.value("slastream_events_total", topic="sla.monitoring", source="zabbix") == 1

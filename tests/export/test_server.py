@@ -74,13 +74,13 @@ def test_scrapes_within_a_second_get_the_same_snapshot() -> None:
     serve(desk, work)
 
 
-def test_lists_of_the_partitions_are_emptied_though_nobody_scrapes() -> None:
+def test_what_is_done_is_taken_over_though_nobody_scrapes() -> None:
     desk = desk_at(NOW)
-    assert desk.tickets.ages_us
+    assert desk.runtime.done
 
     async def work(get: Get) -> None:
         async with asyncio.timeout(10):
-            while desk.tickets.ages_us:
+            while desk.runtime.done:
                 await get("/healthz")
 
     serve(desk, work)

@@ -60,8 +60,7 @@ def config_for(address: str, workers: Sequence[str] = ("w1", "w2")) -> str:
 
 async def _change(desk: Desk, now: Instant) -> None:
     for each in desk.owned:
-        each.commits += 3
-        each.commit_seconds += 0.06
+        each.note_commit(None, 0.06, now / SECOND)
     later = Instant(now + SECOND)
     mail = {"service": "mail", "status": "new", "priority": "P1"}
     events = [

@@ -116,10 +116,12 @@ def well(now: Instant) -> tuple[Scene, Change]:
     ]
     scene.settle()
     scene.desk.feed(lines, now)
-    scene.desk.tickets.delays_us.clear()  # what was declared of the past was so by an earlier life of the partition
+    for each in scene.desk.runtime.done:
+        assert each.counts is not None
+        each.counts.due_at.clear()  # what fell due in the past was declared then, by an earlier life of the partition
 
     def change() -> None:
-        _commit(scene.desk, 0.06)
+        _commit(scene, 0.06)
         scene.now = Instant(now + SECOND)
         # its first warning of 75 % of 8 h was half a second ago; then it is answered, and closed
         scene.desk.feed([scene.answer("OPS-3", 0), scene.ticket("OPS-3", 0, status="closed")], scene.now)
@@ -146,7 +148,7 @@ def in_trouble(now: Instant) -> tuple[Scene, Change]:
     scene.series_limit = series_of(scene.desk) - 10  # zeta is the last of those that the policy does not list
 
     def change() -> None:
-        _commit(scene.desk, 3.0)
+        _commit(scene, 3.0)
         scene.desk.runtime.rebalances += 3
         scene.now = Instant(now + SECOND)
         mail = {"service": "mail", "status": "new", "priority": "P1"}
@@ -164,15 +166,16 @@ def in_trouble(now: Instant) -> tuple[Scene, Change]:
 
 def series_of(desk: Desk) -> int:
     """How many series a worker shows of it."""
+    done = desk.runtime.done.copy()
     collector = Collector(desk.policy, desk.runtime)
     asyncio.run(collector.refresh())
+    desk.runtime.done.extend(done)
     return sum(len(family.samples) for family in collector.collect())
 
 
-def _commit(desk: Desk, seconds: float) -> None:
-    for each in desk.owned:
-        each.commits += 3
-        each.commit_seconds += 3 * seconds
+def _commit(scene: Scene, seconds: float) -> None:
+    for each in scene.desk.owned:
+        each.note_commit(None, seconds, scene.now / SECOND)
 
 
 def _trouble_the_pipeline(desk: Desk) -> None:
@@ -180,5 +183,4 @@ def _trouble_the_pipeline(desk: Desk) -> None:
     tickets, _ = desk.owned
     next(iter(tickets.sources.values())).end = 20_000
     tickets.restore_seconds = 90.0
-    desk.runtime.owned["tickets", 1] = restoring = own(tickets.stage, 1)
-    restoring.state = State.RESTORING
+    own(desk.runtime, tickets.stage, 1).state = State.RESTORING

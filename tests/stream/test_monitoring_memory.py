@@ -119,7 +119,7 @@ def test_a_word_of_a_settled_day_changes_that_day_and_one_behind_the_retention_i
         stage.event(event)
     stage.cut()
     assert stage.rejected == 4
-    assert stage.partition.monitoring.rejected["sla.monitoring", "too_late"] == 4
+    assert stage.reasons == {("sla.monitoring", "too_late"): 4}
     assert newest == {line_key(line): line for line in stage.windows().values() if line["window"]["kind"] == "day"}
 
 
@@ -137,4 +137,4 @@ def test_an_event_at_the_edge_of_the_retention_is_taken() -> None:
     stage = live(days(20), 20, 40, 20 * DAY)
     value = orjson.dumps({**state(18 * DAY, "down"), "event_id": "edge"})
     stage.partition.apply(Record("sla.monitoring", 0, 10_000, parse_instant(instant(20 * DAY)), b"mail", value, ()))
-    assert not stage.partition.monitoring.rejected
+    assert not stage.partition.monitoring.counts.rejected

@@ -1,6 +1,7 @@
 """Monitoring in stage 2, without a broker: any interleaving, any restart and a replay say the same."""
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ class Stage:
         self.table: dict[bytes, bytes] = {}
         self.published: list[tuple[str, bytes, Json]] = []
         self.rejected = 0
+        self.reasons: Counter[tuple[str, str]] = Counter()
         self._offsets = dict.fromkeys(TOPICS, 0)
         self._broker_time = parse_instant(clock)
 
@@ -52,6 +54,7 @@ class Stage:
     def cut(self) -> int:
         """Returns how many records were written into the table."""
         cut = self.partition.cut()
+        self.reasons += cut.counts.rejected if cut.counts is not None else Counter()
         for key, value in cut.state:
             assert value is not None
             held = self.table.get(key)
