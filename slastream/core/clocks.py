@@ -255,6 +255,14 @@ class Cycle:
             paused_before_due=signs.paused_before_due + is_near_due,
         )
 
+    @property
+    def breach_occurrence(self) -> int | None:
+        """Which of the cycle's breaches stands (with the cycle it names the fact); None without one."""
+        for one in self.declared or ():
+            if one.is_active and one.fact == BREACHED:
+                return one.occurrence
+        return None
+
     def note_reopening(self) -> None:
         self.signs = self.signs._replace(reopened=self.signs.reopened + 1)
         self.is_touched = True

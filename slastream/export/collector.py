@@ -2,30 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import Metric as Family
-from prometheus_client.registry import Collector as PrometheusCollector
+from collections.abc import Callable, Sequence
 
 from slastream.core.policies import Policy
 from slastream.core.units import SECOND, Instant
 from slastream.export import catalogue
 from slastream.export.bounds import Words, count_series, within
+from slastream.export.exposition import Exposition
 from slastream.export.gauges import Floors, TicketGauges
 from slastream.export.owned import MonitoringPartition, ServiceState, WorkerShape
 from slastream.export.pipeline import RESTORED_STATES, Pipeline, partition_samples
-from slastream.export.samples import HistogramSample, Sample, Samples, families
+from slastream.export.samples import Exemplars, HistogramSample, Sample, Samples
 from slastream.export.service_gauges import ServiceGauges, merged
 
 SNAPSHOT_SECONDS = 1.0
 
 
-class Collector(PrometheusCollector):
-    """All metrics of a worker, with a registry of their own.
+class Collector:
+    """All metrics of a worker.
 
     `drain` and `refresh` belong to the loop that applies records, so that they see
-    partitions between two records; `collect` (by way of `registry`) may run in any thread.
+    partitions between two records; `text` may run in any other thread.
     """
 
     def __init__(
@@ -36,8 +33,7 @@ class Collector(PrometheusCollector):
         series_limit: int = catalogue.SERIES_LIMIT,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.registry = CollectorRegistry(auto_describe=False)
-        self.registry.register(self)
+        self._exposition = Exposition(catalogue.METRICS)
         self._policy = policy
         self._clock = clock
         self._policy_loaded_at = clock()
@@ -47,13 +43,10 @@ class Collector(PrometheusCollector):
         self._pipeline = Pipeline()
         self._floors = Floors()
         self._samples: Samples = {}
+        self._exemplars: Exemplars = {}
         self._snapshot_seconds = snapshot_seconds
         self._refreshed_at = -snapshot_seconds
         self._lock = asyncio.Lock()
-
-    def describe(self) -> list[Family]:
-        """Nothing: registering must not collect."""
-        return []
 
     def drain(self) -> None:
         """Take over what the partitions have counted. Once a second also when nobody scrapes: their lists grow."""
@@ -65,10 +58,10 @@ class Collector(PrometheusCollector):
         """Make the snapshot anew, unless it is younger than `snapshot_seconds`."""
         async with self._lock:
             if time.monotonic() - self._refreshed_at >= self._snapshot_seconds:
-                self._samples = await self._snapshot()
+                self._samples, self._exemplars = await self._snapshot()
                 self._refreshed_at = time.monotonic()
 
-    async def _snapshot(self) -> Samples:
+    async def _snapshot(self) -> tuple[Samples, Exemplars]:
         gauges, services = TicketGauges(Instant(round(self._clock() * SECOND))), ServiceGauges()
         # One instant: nothing is awaited until `end of the instant`.
         partitions = list(self._worker.owned.values())
@@ -82,10 +75,15 @@ class Collector(PrometheusCollector):
                 services.read(list(processor.monitoring.subjects.items()), processor.time)
         # end of the instant
         await gauges.add_up(self._priorities)
-        of_tickets = await asyncio.to_thread(gauges.samples, self._policy, self._floors)
-        of_services = await asyncio.to_thread(services.samples, self._policy)
-        samples.update(merged(of_tickets, of_services))
-        # two series say how many there are
+        return await asyncio.to_thread(self._shown, samples, gauges, services), {
+            **self._pipeline.exemplars(),
+            **gauges.exemplars(self._priorities),
+        }
+
+    def _shown(self, of_process: Samples, gauges: TicketGauges, services: ServiceGauges) -> Samples:
+        """All samples, as far as the limit lets; two of them say how many there are."""
+        of_keys = merged(gauges.samples(self._policy, self._floors), services.samples(self._policy))
+        samples = {**of_process, **of_keys}
         shown = within(samples, self.series_limit - 2, self._policy.services)
         series = count_series(shown)
         left_out = count_series(samples) - series
@@ -97,6 +95,6 @@ class Collector(PrometheusCollector):
             catalogue.POLICY_LOADED.name: [((self._policy.version,), self._policy_loaded_at)],
         }
 
-    def collect(self) -> Iterator[Family]:
-        """The families of the last snapshot."""
-        yield from families(self._samples)
+    def text(self, is_openmetrics: bool) -> bytes:
+        """The last snapshot, as Prometheus reads it."""
+        return self._exposition.text(self._samples, is_openmetrics, self._exemplars)

@@ -17,7 +17,7 @@ from slastream.core.units import SECOND, Instant
 from slastream.export import catalogue
 from slastream.export.bounds import Words
 from slastream.export.owned import CountedClock, ServiceState
-from slastream.export.samples import HistogramSample, Labels, Sample, Samples
+from slastream.export.samples import Exemplar, Exemplars, HistogramSample, Labels, Sample, Samples
 
 SLICE_CLOCKS = 2048
 """Clocks added up before the loop gets a turn: 1 ms."""
@@ -91,11 +91,13 @@ class TicketGauges:
         self._now = now
         self._clocks: list[list[CountedClock]] = []
         self._tallies: list[TallyReading] = []
+        self._breaches: dict[Group, tuple[str, Instant]] = {}
         self._counts: dict[tuple[str, str, str, str], ClockCounts] = {}
 
     def read(self, state: ServiceState) -> None:
         """Take what a partition has now."""
         self._clocks.append(list(state.clocks.values()))
+        self._breaches.update(state.newest_breaches)
         for key, tally in state.tallies.items():
             counts = tally.running_counts(max(tally.now, state.time))
             shares = tuple((basis, *counts.of(basis)) for basis in catalogue.BASES)
@@ -128,6 +130,14 @@ class TicketGauges:
             **self._compliance(),
             **_agreements(self._tallies, policy),
         }  # fmt: skip
+
+    def exemplars(self, priorities: Words) -> Exemplars:
+        """The newest breach of each series that counts breaches."""
+        found: dict[tuple[str, Labels, int | None], Exemplar] = {}
+        for (*key, priority), (breach_id, at) in sorted(self._breaches.items(), key=lambda each: each[1][1]):
+            labels = *key, priorities.bounded(priority or ""), "breached"
+            found[catalogue.VERDICTS.name, labels, None] = Exemplar(breach_id, 1, at / SECOND)
+        return found
 
     def _open_clocks(self) -> Iterator[Sample]:
         for (*parts, priority), counts in self._counts.items():

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 
 from slastream.errors import DeliveryError, PolicyError
 from slastream.export.collector import SNAPSHOT_SECONDS
+from slastream.export.exposition import OPENMETRICS, content_type
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +21,8 @@ LOOPBACK = "127.0.0.1"
 class Snapshots(Protocol):
     """What `/metrics` shows; `Collector` has this shape."""
 
-    @property
-    def registry(self) -> CollectorRegistry:
-        """Where the metrics are."""
+    def text(self, is_openmetrics: bool) -> bytes:
+        """The metrics, as Prometheus reads them; in any thread."""
 
     async def refresh(self) -> None:
         """Make the snapshot anew, where one is kept."""
@@ -94,11 +92,14 @@ def parse_listen(listen: str) -> tuple[str, int]:
 
 
 def _metrics(collector: Snapshots) -> Callable[[web.Request], Awaitable[web.Response]]:
+    lock = asyncio.Lock()
+
     async def answer(request: web.Request) -> web.Response:
         await collector.refresh()
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        body = await asyncio.to_thread(encode, collector.registry)
-        return web.Response(body=body, headers={"Content-Type": content_type})
+        kind = content_type(request.headers.get("Accept", ""))
+        async with lock:
+            body = await asyncio.to_thread(collector.text, kind == OPENMETRICS)
+        return web.Response(body=body, headers={"Content-Type": kind})
 
     return answer
 

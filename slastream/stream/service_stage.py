@@ -30,6 +30,10 @@ TallyKey = tuple[str, str, str]
 """(service, agreement, promise); the service "" is that of tickets without one."""
 
 
+BreachKey = tuple[str, str, str, str | None]
+"""The key of a tally, and a priority."""
+
+
 class Counted(NamedTuple):
     """A clock as stage 2 keeps it, as its newest verdict had it at `as_of`."""
 
@@ -73,6 +77,8 @@ class ServicePartition:
         self.tallies: dict[TallyKey, Tally] = {}
         self.time = Instant(-(2**62))
         self.offset = -1
+        self.newest_breaches: dict[BreachKey, tuple[str, Instant]] = {}
+        """The last breach that a verdict told of, and its instant, since the partition is here: for people who look at a chart."""
         self.monitoring = MonitoringState(book.policy)
         self._periods: dict[str, Periods] = {}
         self._heap: list[tuple[Instant, TallyKey]] = []
@@ -174,8 +180,17 @@ class ServicePartition:
                     self.clocks.pop(clock, None)
                 else:
                     self.clocks[clock] = counted
+                    self._note_breach(line, counted)
                     self._put(clock, counted, counted.contribution)
         self._advance(counted.as_of)
+
+    def _note_breach(self, line: dict[str, object], counted: Counted) -> None:
+        breach_id, at = line.get("breach_id"), _instant(line.get("breached_at"))
+        if isinstance(breach_id, str) and at is not None:
+            key = (*counted.tally_key, counted.contribution.priority)
+            known = self.newest_breaches.get(key)
+            if known is None or known[1] < at:
+                self.newest_breaches[key] = breach_id, at
 
     def _put(self, clock: str, counted: Counted, contribution: Contribution | None) -> None:
         key = counted.tally_key

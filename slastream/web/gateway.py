@@ -18,11 +18,11 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from prometheus_client.exposition import choose_encoder
 
 from slastream.core.events import Event
 from slastream.core.units import SECOND, Instant
 from slastream.errors import EventError
+from slastream.export.exposition import OPENMETRICS, content_type
 from slastream.ingest.adapters import Adapter, AdapterOptions
 from slastream.ingest.adapting import Place
 from slastream.ingest.signatures import STANDARD_WEBHOOKS
@@ -181,8 +181,8 @@ class Gateway:
 
     async def _own(self, request: web.BaseRequest, route: str) -> web.Response:
         if route == "/metrics":
-            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-            return web.Response(body=encode(self.metrics.registry), headers={"Content-Type": content_type})
+            kind = content_type(request.headers.get("Accept", ""))
+            return web.Response(body=self.metrics.text(kind == OPENMETRICS), headers={"Content-Type": kind})
         if route == "/readyz" and (why := self.why_unavailable) is not None:
             return web.Response(status=503, text=f"not ready: {why}\n")
         return web.Response(text="alive\n" if route == "/healthz" else "ready\n")

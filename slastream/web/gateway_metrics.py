@@ -2,23 +2,19 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
-
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import Metric as Family
-from prometheus_client.registry import Collector as PrometheusCollector
 
 from slastream.core.units import SECOND
 from slastream.export import catalogue
-from slastream.export.samples import Samples, families
+from slastream.export.exposition import Exposition
+from slastream.export.samples import Samples
 from slastream.web.event_log import EventLog
 
 
-class GatewayMetrics(PrometheusCollector):
-    """Counters of one gateway, with a registry of their own. Names of sources come from the operator, so they are few."""
+class GatewayMetrics:
+    """Counters of one gateway. Names of sources come from the operator, so they are few."""
 
     def __init__(self, log: EventLog) -> None:
-        self.registry = CollectorRegistry(auto_describe=False)
+        self._exposition = Exposition(catalogue.GATEWAY_METRICS)
         self.requests: Counter[tuple[str, str]] = Counter()
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.rejected: Counter[tuple[str, str]] = Counter()
@@ -26,16 +22,11 @@ class GatewayMetrics(PrometheusCollector):
         self._log = log
         self._buckets = [0] * (len(catalogue.GATEWAY_SECONDS.buckets_us) + 1)
         self._seconds = 0.0
-        self.registry.register(self)
 
     def observe(self, seconds: float) -> None:
         """How long a request took that was answered with 202."""
         self._buckets[bisect_left(catalogue.GATEWAY_SECONDS.buckets_us, seconds * SECOND)] += 1
         self._seconds += seconds
-
-    def describe(self) -> list[Family]:
-        """Nothing: registering must not collect."""
-        return []
 
     async def refresh(self) -> None:
         """Nothing: there is no snapshot."""
@@ -43,9 +34,9 @@ class GatewayMetrics(PrometheusCollector):
     def drain(self) -> None:
         """Nothing grows."""
 
-    def collect(self) -> Iterator[Family]:
-        """The families, now."""
-        yield from families(self._samples(), catalogue.GATEWAY_METRICS)
+    def text(self, is_openmetrics: bool) -> bytes:
+        """The metrics, now."""
+        return self._exposition.text(self._samples(), is_openmetrics)
 
     def _samples(self) -> Samples:
         cumulative, count = [], 0

@@ -2,26 +2,22 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import Metric as Family
-from prometheus_client.registry import Collector as PrometheusCollector
+from collections.abc import Callable
 
 from slastream.export import catalogue
-from slastream.export.samples import Samples, families
+from slastream.export.exposition import Exposition
+from slastream.export.samples import Samples
 
 
-class NotifyMetrics(PrometheusCollector):
-    """Counters of one process, with a registry of their own. `firing` gives alerts by name, `lag` records by topic."""
+class NotifyMetrics:
+    """Counters of one process. `firing` gives alerts by name, `lag` records by topic."""
 
     def __init__(self, firing: Callable[[], dict[str, int]], lag: Callable[[], dict[str, int]]) -> None:
-        self.registry = CollectorRegistry(auto_describe=False)
+        self._exposition = Exposition(catalogue.NOTIFY_METRICS)
         self._firing = firing
         self._lag = lag
         self._deliveries: Counter[tuple[str, str]] = Counter()
         self._waiting_since: dict[str, float | None] = {}
-        self.registry.register(self)
 
     def add_receiver(self, name: str) -> None:
         """Show it from the beginning, with zeros."""
@@ -40,19 +36,15 @@ class NotifyMetrics(PrometheusCollector):
         """Nothing waits for the receiver any more."""
         self._waiting_since[receiver] = None
 
-    def describe(self) -> list[Family]:
-        """Nothing: registering must not collect."""
-        return []
-
     async def refresh(self) -> None:
         """Nothing: there is no snapshot."""
 
     def drain(self) -> None:
         """Nothing grows."""
 
-    def collect(self) -> Iterator[Family]:
-        """The families, now."""
-        yield from families(self._samples(), catalogue.NOTIFY_METRICS)
+    def text(self, is_openmetrics: bool) -> bytes:
+        """The metrics, now."""
+        return self._exposition.text(self._samples(), is_openmetrics)
 
     def _samples(self) -> Samples:
         now = time.monotonic()

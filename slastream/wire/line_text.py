@@ -10,7 +10,7 @@ from hashlib import sha256
 from orjson import dumps
 
 from slastream.core.clocks import Cycle, Labels
-from slastream.core.facts import RETRACTED, Fact
+from slastream.core.facts import BREACHED, RETRACTED, Fact
 from slastream.core.rules import Rulebook
 from slastream.core.signs import NO_SIGNS
 from slastream.core.units import Instant, format_instant
@@ -63,6 +63,9 @@ class LineWriter:
         if is_withdrawn:
             rest += ',"is_withdrawn":true'
         clock = f"[{ticket},{self._names[index]},{number}"
+        if (occurrence := cycle.breach_occurrence) is not None:
+            breach_id = _digest(f'{clock},"{BREACHED}",null,{occurrence}]')
+            rest += f',"breach_id":"{breach_id}"'
         line = (
             f'{{"kind":"verdict","ticket_id":{ticket},{self._rules[index]},"cycle":{number},"status":"{reading.status}",'
             f'"started_at":{instant(cycle.started_at)},"due_at":{instant(reading.due_at)},'

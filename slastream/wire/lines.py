@@ -6,7 +6,7 @@ from typing import Any
 from slastream.core.clocks import Cycle, Labels
 from slastream.core.compliance import Line, budget_remaining
 from slastream.core.credits import credit_amount
-from slastream.core.facts import Fact, fact_id, identity, retracted_id
+from slastream.core.facts import BREACHED, Fact, fact_id, identity, retracted_id
 from slastream.core.policies import Agreement, Policy
 from slastream.core.rules import Rulebook
 from slastream.core.signs import NO_SIGNS
@@ -66,6 +66,10 @@ def verdict_line(ticket_id: str, cycle: Cycle, labels: Labels, at: Instant, poli
         "priority": labels.priority,
         "type": labels.type,
     }
+    if (occurrence := cycle.breach_occurrence) is not None:
+        line["breach_id"] = identity(
+            ticket_id, rule.agreement.name, rule.promise.name, cycle.number, BREACHED, None, occurrence
+        )
     if cycle.signs != NO_SIGNS:
         line["signs"] = cycle.signs._asdict()
     return line

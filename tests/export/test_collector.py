@@ -57,7 +57,7 @@ def shown(desk: Desk) -> Shown:
 
 async def snapshot(collector: Collector) -> Shown:
     await collector.refresh()
-    return Shown(collector.collect())
+    return Shown(text_string_to_metric_families(collector.text(is_openmetrics=False).decode()))
 
 
 def test_open_clocks_are_counted_by_what_they_do() -> None:

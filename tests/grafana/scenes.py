@@ -170,7 +170,7 @@ def series_of(desk: Desk) -> int:
     collector = Collector(desk.policy, desk.runtime)
     asyncio.run(collector.refresh())
     desk.runtime.done.extend(done)
-    return sum(len(family.samples) for family in collector.collect())
+    return sum(not line.startswith(b"#") for line in collector.text(is_openmetrics=False).splitlines())
 
 
 def _commit(scene: Scene, seconds: float) -> None:

@@ -114,7 +114,7 @@ def expected_values(now: Instant) -> Values:
     asyncio.run(collector.refresh())
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in collector.collect()
+        for family in text_string_to_metric_families(collector.text(is_openmetrics=False).decode())
         for sample in family.samples
         if sample.name.startswith("sla_")
     }
