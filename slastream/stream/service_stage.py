@@ -303,11 +303,17 @@ def counted_from_verdict(line: dict[str, object]) -> Counted:
             _signs(get("signs")),
         ),
         as_of=parse_instant(str(line["as_of"])),
-        elapsed_us=round(float(str(line["elapsed_seconds"])) * 1_000_000),
+        elapsed_us=_us(line["elapsed_seconds"]),
         is_at_risk=get("is_at_risk") is True,
-        target_us=None if get("target_seconds") is None else round(float(str(get("target_seconds"))) * 1_000_000),
+        target_us=None if get("target_seconds") is None else _us(get("target_seconds")),
         calendar=None if get("calendar") is None else intern(str(get("calendar"))),
     )
+
+
+def _us(seconds: object) -> int:
+    if isinstance(seconds, int):
+        return seconds * 1_000_000
+    return round(float(str(seconds)) * 1_000_000)
 
 
 def _signs(found: object) -> Signs:

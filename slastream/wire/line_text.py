@@ -12,7 +12,7 @@ from orjson import dumps
 from slastream.core.clocks import Cycle, Labels
 from slastream.core.facts import BREACHED, RETRACTED, Fact
 from slastream.core.rules import Rulebook
-from slastream.core.signs import NO_SIGNS
+from slastream.core.signs import NO_SIGNS, Signs
 from slastream.core.units import Instant, format_instant
 
 MAX_REMEMBERED = 1 << 16
@@ -34,6 +34,8 @@ class LineWriter:
             )
             self._names.append(f"{agreement},{promise}")
         self._version = f'"policy_version":{_quote(book.policy.version)}'
+        self._calendars = {name: _quote(name) for name in book.policy.calendars}
+        self._signs: dict[Signs, str] = {}
         self._labels: dict[Labels, str] = {}
         self._instants: dict[int, str] = {}
         self._keys: dict[str, bytes] = {}
@@ -56,10 +58,10 @@ class LineWriter:
             override_text = (
                 f'{{"due_at":{instant(override.due_at)},"by":{_quote(override.by)},"reason":{_quote(override.reason)}}}'
             )
-        calendar, signs = cycle.selection.calendar.name, cycle.signs
+        signs = cycle.signs
         rest = "" if corrects is None else f',"corrects":{dumps(corrects).decode()}'
         if signs is not NO_SIGNS and signs != NO_SIGNS:
-            rest += f',"signs":{dumps(signs._asdict()).decode()}'
+            rest += self._signs_text(signs)
         if is_withdrawn:
             rest += ',"is_withdrawn":true'
         clock = f"[{ticket},{self._names[index]},{number}"
@@ -72,7 +74,7 @@ class LineWriter:
             f'"stopped_at":{instant(cycle.stopped_at)},"breached_at":{instant(cycle.breached_at)},'
             f'"elapsed_seconds":{_seconds(elapsed)},"target_seconds":{"null" if target is None else _seconds(target)},'
             f'"remaining_seconds":{"null" if target is None else _seconds(target - elapsed)},'
-            f'"paused_seconds":{_seconds(reading.paused_us)},"calendar":{_quote(calendar)},"in_hours":{_TRUTH[reading.in_hours]},'
+            f'"paused_seconds":{_seconds(reading.paused_us)},"calendar":{self._calendars[cycle.selection.calendar.name]},"in_hours":{_TRUTH[reading.in_hours]},'
             f'"due_if_resumed_now":{instant(reading.due_if_resumed_now)},'
             f'"cancel_reason":{_quote(cycle.cancel_reason)},"override":{override_text},'
             f'"is_at_risk":{_TRUTH[cycle.is_at_risk]},"as_of":{instant(at)},"revision":{cycle.revision},{self._version},'
@@ -105,6 +107,14 @@ class LineWriter:
             if len(self._labels) >= MAX_REMEMBERED:
                 self._labels.clear()
             text = self._labels[labels] = dumps(labels._asdict()).decode()[1:-1]
+        return text
+
+    def _signs_text(self, signs: Signs) -> str:
+        text = self._signs.get(signs)
+        if text is None:
+            if len(self._signs) >= MAX_REMEMBERED:
+                self._signs.clear()
+            text = self._signs[signs] = f',"signs":{dumps(signs._asdict()).decode()}'
         return text
 
     def _key(self, clock: str) -> bytes:
