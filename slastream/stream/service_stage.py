@@ -289,7 +289,7 @@ class ServicePartition:
 def counted_from_verdict(line: dict[str, object]) -> Counted:
     """What a verdict counts for. Raises KeyError, TypeError or ValueError for what is no verdict of ours."""
     get = line.get
-    status = str(line["status"])
+    status, target, calendar = str(line["status"]), get("target_seconds"), get("calendar")
     return Counted(
         service=str(get("service") or ""),
         agreement=str(line["agreement"]),
@@ -305,8 +305,8 @@ def counted_from_verdict(line: dict[str, object]) -> Counted:
         as_of=parse_instant(str(line["as_of"])),
         elapsed_us=_us(line["elapsed_seconds"]),
         is_at_risk=get("is_at_risk") is True,
-        target_us=None if get("target_seconds") is None else _us(get("target_seconds")),
-        calendar=None if get("calendar") is None else intern(str(get("calendar"))),
+        target_us=None if target is None else _us(target),
+        calendar=intern(calendar) if isinstance(calendar, str) else None,
     )
 
 
