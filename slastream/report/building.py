@@ -50,6 +50,7 @@ def build_report(source: Source, since: Json | None = None, since_name: str | No
         as_of=source.as_of,
         is_running=source.as_of < end,
         policy_version=source.policy.version,
+        digest=source.digest,
         tzdata_version=version("tzdata"),
         timezone=source.policy.timezone,
         events_until=source.newest,

@@ -562,7 +562,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class ServiceLevelReport:
-    """All of it. `as_of` is the instant up to which the log was read; a period that ends later is running."""
+    """All of it. `as_of` is the instant up to which the log was read; a period that ends later is running. `digest` is of the
+    evidence (`evidence.digest_of`)."""
 
     customer: str | None
     period: str
@@ -571,6 +572,7 @@ class ServiceLevelReport:
     as_of: Instant
     is_running: bool
     policy_version: str
+    digest: str
     tzdata_version: str
     timezone: str
     events_until: Instant | None

@@ -13,6 +13,7 @@ from slastream.core.rules import ENDED
 from slastream.core.signs import Signs
 from slastream.core.tickets import Ticket
 from slastream.core.units import Instant
+from slastream.report.evidence import digest_of, evidence_lines
 from slastream.report.figures import Evidence
 from slastream.report.report_period import ReportPeriod
 
@@ -76,6 +77,7 @@ class Source:
     services: Availability
     rejected: int
     newest: Instant | None
+    digest: str
     evidence: EvidenceBook = field(default_factory=EvidenceBook)
 
     @property
@@ -127,7 +129,8 @@ def source_of(
         if is_ours((labels := ticket.labels_of(cycle)).customer)
     )  # fmt: skip
     tickets = tuple(one for _, one in sorted(engine.tickets.items()) if is_ours(one.attributes.get("customer")))
-    return Source(engine, period, customer, as_of, tickets, clocks, services, rejected, newest)
+    digest = digest_of(engine.book.policy.version, evidence_lines(engine, services, customer, as_of))
+    return Source(engine, period, customer, as_of, tickets, clocks, services, rejected, newest, digest)
 
 
 def customers_of(engine: TicketReplay, services: Availability) -> list[str]:
