@@ -280,6 +280,7 @@ class Ticket:
         elif status == "cancelled" and "status" in changed:
             ended = "ticket_cancelled"
         has_message, override = event.message is not None, event.override
+        has_other_priority = rebinding and "priority" in changed
         for clock in self.clocks.values():
             rule = clock.rule
             if beginning and clock in beginning:
@@ -293,10 +294,16 @@ class Ticket:
                 or ended is not None
                 or (override is not None and override.promise == rule.promise.name)
             ):
-                self._turn_clock(clock, event, changed, reopened, ended)
+                self._turn_clock(clock, event, changed, reopened, ended, has_other_priority)
 
     def _turn_clock(
-        self, clock: Clock, event: TicketEvent, changed: set[str], reopened: bool, ended: str | None
+        self,
+        clock: Clock,
+        event: TicketEvent,
+        changed: set[str],
+        reopened: bool,
+        ended: str | None,
+        has_other_priority: bool,
     ) -> None:
         """What one event does to one clock, in the order stop, reset, cancel, pause, resume, start."""
         rule, attributes, at, cause, facts = (
@@ -314,7 +321,7 @@ class Ticket:
         cycle, restarts = clock.open_cycle, False
         stop_holds = rule.stop.holds(attributes, event, changed)
         if cycle is not None:
-            if "priority" in changed and not stop_holds:
+            if has_other_priority and not stop_holds:
                 cycle.note_priority()
             if stop_holds:
                 cycle.stop(at, cause, facts)

@@ -74,6 +74,11 @@ def test_a_priority_changed_after_the_warning_is_a_sign_and_before_it_is_none() 
     assert signs(policy(), new, event("14:00", "resolved", ticket={"priority": "P3"})) == {}, "judged as before"
 
 
+def test_the_priority_that_a_ticket_is_first_heard_with_is_no_change_though_it_had_warned_by_then() -> None:
+    first = event("16:00", "open", ticket={"priority": "P2", "created_at": "2026-03-02T08:00:00Z"})
+    assert signs(policy(), first, event("17:00", "resolved")) == {}
+
+
 def test_a_priority_without_a_promise_ends_the_clock_and_is_a_sign() -> None:
     text = policy(promise={"within": {"P1": "10h"}})
     events = event("08:00", "new", ticket={"priority": "P1"}), event("14:00", ticket={"priority": "P4"})
