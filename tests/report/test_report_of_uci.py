@@ -138,6 +138,71 @@ def test_the_control_charts(two: Two) -> None:
     assert pair(two.report["consistent"]["inside"]) == (inside, tickets)
 
 
+def test_who_had_the_tickets(two: Two) -> None:
+    spent: Counter[by_hand.Holder] = Counter()
+    tickets = handoffs = 0
+    closed, reopened = [], []
+    for ticket in two.tickets:
+        trail = by_hand.trail_of(ticket)
+        time = by_hand.time_in(trail, START, END)
+        spent.update(time)
+        if time:
+            tickets, handoffs = tickets + 1, handoffs + by_hand.handoffs(trail)
+        if by_hand.is_closed_in(trail, START, END):
+            closed.append(ticket.number)
+            if by_hand.is_reopened(trail, START, END):
+                reopened.append(ticket.number)
+    told = two.report["efficient"]
+    assert {(one["party"], one["name"]): one["held_seconds"] for one in two.report["group_times"]} == {
+        who: minutes * 60 for who, minutes in spent.items()
+    }
+    by_party: Counter[str] = Counter()
+    for (party, _), minutes in spent.items():
+        by_party[party] += minutes * 60
+    assert {one["party"]: one["held_seconds"] for one in told["parties"]} == by_party
+    assert told["total_seconds"] == by_party.total()
+    assert told["touched"] == pytest.approx(by_party["group"] / by_party.total(), rel=1e-12)
+    assert (told["tickets"], told["handoffs"]) == (tickets, handoffs)
+    assert pair(told["reopened"]) == (len(reopened), len(closed))
+    page = two.report["evidence"][told["reopened_evidence"] - 1]
+    assert (page["missed"], page["kept"]) == (reopened, sorted(set(closed) - set(reopened)))
+
+
+def test_what_customers_waited_for(two: Two) -> None:
+    parties = {one["party"]: one["held_seconds"] for one in two.report["efficient"]["parties"]}
+    told, waited = two.report["outsourcing"], sum(parties.values()) - parties["requester"]
+    assert (told["waited_seconds"], told["held_seconds"]) == (waited, parties["provider"])
+    assert told["waited"] == pytest.approx(parties["provider"] / waited, rel=1e-12)
+    assert [(one["provider"], one["held_seconds"], one["kept"]["total"]) for one in told["providers"]] == [
+        (None, parties["provider"], 0)
+    ]
+
+
+def test_the_causes_of_breaches(two: Two) -> None:
+    trails = {ticket.number: by_hand.trail_of(ticket) for ticket in two.tickets}
+    breaches: Counter[by_hand.Holder] = Counter()
+    minutes: Counter[by_hand.Holder] = Counter()
+    for clock in two.clocks:
+        if clock.cycle.broken is not None and START <= clock.cycle.broken < END:
+            who, used = by_hand.cause(clock.cycle, trails[clock.ticket])
+            breaches[who] += 1
+            minutes[who] += used
+    told = {(one["party"], one["name"]): (one["breaches"], one["held_seconds"]) for one in two.report["breach_causes"]}
+    assert told == {who: (count, minutes[who] * 60) for who, count in breaches.items()}
+
+
+def test_the_signs_of_a_gamed_number(two: Two) -> None:
+    for told in two.report["maturity"]["signs"]:
+        ended = [one.cycle for one in two.of(told["promise"]) if one.cycle.stopped and START <= one.cycle.stopped < END]
+        assert (told["ended"], told["cancelled"], told["overridden"]) == (len(ended), 0, 0)
+        assert told["reopened"] == sum(one.reopened > 0 for one in ended)
+        assert told["priority_changed_after_warning"] == sum(one.changed_late > 0 for one in ended)
+        assert told["paused_before_due"] == sum(one.near_due > 0 for one in ended)
+        assert pair(told["pauses"]) == (0, sum(one.pauses for one in ended))
+    opened = [one for one in two.tickets if START <= one.opened < END]
+    assert pair(two.report["maturity"]["covered"]) == (len(opened), len(opened))
+
+
 def test_the_age_of_open_tickets(two: Two) -> None:
     told = {one["from_days"]: (one["in_time"], one["breached"], one["without_promise"]) for one in two.report["ageing"]}
     assert told == by_hand.ages(two.tickets, two.clocks, END)

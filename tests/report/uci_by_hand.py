@@ -98,6 +98,7 @@ class Update:
     status: str
     priority: str
     group: str | None
+    assignee: str | None
 
 
 @dataclass
@@ -113,6 +114,10 @@ class Cycle:
     broken: int | None = None
     fixed_due: int | None = None
     labels: Update | None = None
+    pauses: int = 0
+    near_due: int = 0
+    changed_late: int = 0
+    reopened: int = 0
     spans: list[tuple[int, int]] = field(default_factory=list)
 
     def elapsed(self, at: int) -> int:
@@ -141,6 +146,17 @@ class Cycle:
             before += worked(start, end)
         return self.start
 
+    def has_warned(self, at: int, marks: tuple[int, ...]) -> bool:
+        """Has it used one of these shares of its target before `at`, or is it late?"""
+        for mark in marks:
+            used, needed = 0, Fraction(self.target * mark, 100)
+            now = [] if self.is_paused else [(self.since, at)]
+            for start, end in [*self.spans, *now]:
+                if used + worked(start, end) >= needed and after(start, -int(-(needed - used) // 1)) < at:
+                    return True
+                used += worked(start, end)
+        return self.broken is not None and self.broken < at
+
     def pass_time(self, at: int) -> None:
         """A breach that lies before `at` happens: the first open instant at which more than the target is used."""
         if self.broken is None and self.stopped is None and not self.is_paused:
@@ -152,12 +168,13 @@ class Cycle:
 
 def clocks(
     opened: int, updates: list[Update], end: int, targets: dict[str, int], stops: set[str], pauses: set[str],
-    may_reopen: bool, reassesses: bool,
+    may_reopen: bool, reassesses: bool, marks: tuple[int, ...],
 ) -> list[Cycle]:  # fmt: skip
     """What becomes of one promise of a ticket by `end`."""
     first = updates[0]
     cycle = Cycle(opened, targets[first.priority], first.status in pauses, since=opened)
     cycles, priority, status = [cycle], first.priority, ""
+    cycle.pauses = int(cycle.is_paused)
     for update in updates:
         at, was = update.at, status
         status = update.status
@@ -168,19 +185,27 @@ def clocks(
             cycle.stopped, cycle.labels = at, update
         elif cycle.stopped is None:
             if update.priority != priority:
+                cycle.changed_late += cycle.has_warned(at, marks)
                 retarget(cycle, targets[update.priority], at, reassesses)
             if (status in pauses) != cycle.is_paused:
+                cycle.pauses += not cycle.is_paused
+                cycle.near_due += (
+                    cycle.broken is None and cycle.elapsed(at) * 10 >= cycle.target * 9 > 0 and not cycle.is_paused
+                )
                 cycle.close_stretch(at)
                 cycle.is_paused = status in pauses
-        elif may_reopen and was in ("resolved", "closed") and status not in ("resolved", "closed"):
-            if at <= five_days_after(cycle.stopped):
+        elif was in ("resolved", "closed") and status not in ("resolved", "closed"):
+            cycle.reopened += 1
+            if not may_reopen:
+                pass
+            elif at <= five_days_after(cycle.stopped):
                 if cycle.broken is None:
                     cycle.fixed_due = None
                 cycle.stopped, cycle.labels, cycle.since, cycle.is_paused = None, None, at, status in pauses
                 if cycle.broken is None:
                     retarget(cycle, targets[update.priority], at, reassesses)
             else:
-                cycle = Cycle(at, targets[update.priority], status in pauses, since=at)
+                cycle = Cycle(at, targets[update.priority], status in pauses, since=at, pauses=int(status in pauses))
                 cycles.append(cycle)
         priority = update.priority
     cycle.pass_time(end)
@@ -236,18 +261,29 @@ def read_tickets(file: Path, end: int) -> list[Ticket]:
         rows.sort(key=lambda one: one[:2])
         updates: list[Update] = []
         group: str | None = None
+        assignee: str | None = None
         for at, _, row in rows:
             group = group if row["assignment_group"] == "?" else row["assignment_group"]
-            updates.append(Update(at, STATUS.get(row["incident_state"], "open"), PRIORITY[row["priority"]], group))
+            assignee = assignee if row["assigned_to"] == "?" else row["assigned_to"]
+            status, priority = STATUS.get(row["incident_state"], "open"), PRIORITY[row["priority"]]
+            updates.append(Update(at, status, priority, group, assignee))
         tickets.append(Ticket(number, min(minute(rows[0][2]["opened_at"]), rows[0][0]), updates))
     return tickets
 
 
 def clocks_of(tickets: Iterable[Ticket], end: int) -> Iterator[Clock]:
     for ticket in tickets:
-        closure = clocks(ticket.opened, ticket.updates, end, CLOSURE, {"closed"}, set(), False, True)
+        closure = clocks(ticket.opened, ticket.updates, end, CLOSURE, {"closed"}, set(), False, True, ())
         resolution = clocks(
-            ticket.opened, ticket.updates, end, RESOLUTION, {"resolved", "closed"}, {"pending", "hold"}, True, False
+            ticket.opened,
+            ticket.updates,
+            end,
+            RESOLUTION,
+            {"resolved", "closed"},
+            {"pending", "hold"},
+            True,
+            False,
+            (50, 75, 90),
         )
         for promise, cycles in (("closure", closure), ("resolution", resolution)):
             for number, cycle in enumerate(cycles, 1):
@@ -327,6 +363,75 @@ def control(clocks: Iterable[Clock], start: int, end: int) -> Control:
     ninetieth = sorted(values)[-(-9 * len(values) // 10) - 1]
     inside = sum(middle - natural <= value <= upper for value in values)
     return Control(len(values), middle, ninetieth, lower, upper, inside, broken)
+
+
+# ---- who had the tickets ---------------------------------------------------------------------------------------------
+
+Holder = tuple[str, str | None]
+"""Party and group."""
+Trail = list[tuple[int, Holder | None]]
+
+
+def holder(update: Update) -> Holder:
+    if update.status == "pending":
+        return "requester", None
+    if update.status == "hold":
+        return "provider", None
+    return ("group", update.group) if update.group or update.assignee else ("idle", None)
+
+
+def trail_of(ticket: Ticket) -> Trail:
+    """(from when on, who has it), None while it is resolved or closed; of one minute the last update counts."""
+    last_of_minute: dict[int, Holder | None] = {}
+    if ticket.opened < ticket.updates[0].at:
+        last_of_minute[ticket.opened] = holder(ticket.updates[0])
+    for update in ticket.updates:
+        last_of_minute[update.at] = None if update.status in ("resolved", "closed") else holder(update)
+    return sorted(last_of_minute.items())
+
+
+def time_in(trail: Trail, start: int, end: int) -> Counter[Holder]:
+    """Open minutes of each holder in `[start, end)`."""
+    spent: Counter[Holder] = Counter()
+    for (since, who), until in zip(trail, [*(at for at, _ in trail[1:]), end], strict=True):
+        if who is not None:
+            spent[who] += worked(max(since, start), min(until, end))
+    return +spent
+
+
+def handoffs(trail: Trail) -> int:
+    holders = [who for _, who in trail if who is not None]
+    return sum(before != after for before, after in itertools.pairwise(holders))
+
+
+def is_closed_in(trail: Trail, start: int, end: int) -> bool:
+    return first_closing(trail, start, end) is not None
+
+
+def first_closing(trail: Trail, start: int, end: int) -> int | None:
+    """Its place; an update of a ticket that is closed already is none."""
+    for index, (at, who) in enumerate(trail):
+        if who is None and start <= at < end and (index == 0 or trail[index - 1][1] is not None):
+            return index
+    return None
+
+
+def is_reopened(trail: Trail, start: int, end: int) -> bool:
+    first = first_closing(trail, start, end)
+    return first is not None and any(who is not None for _, who in trail[first:])
+
+
+def cause(cycle: Cycle, trail: Trail) -> tuple[Holder, int]:
+    """Who had the ticket for the most of what a broken clock had used, and for how long."""
+    assert cycle.broken is not None
+    running = [*cycle.spans, *([] if cycle.is_paused or cycle.stopped is not None else [(cycle.since, cycle.broken)])]
+    spent: Counter[Holder] = Counter()
+    for start, end in running:
+        if start < cycle.broken:
+            spent.update(time_in(trail, start, min(end, cycle.broken)))
+    if not spent:
+        return ("none", None), 0
+    return min(spent.items(), key=lambda one: (-one[1], one[0][0], one[0][1] or ""))
 
 
 def ages(tickets: Iterable[Ticket], clocks: Iterable[Clock], end: int) -> dict[int, tuple[int, int, int]]:
