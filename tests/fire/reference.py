@@ -98,6 +98,7 @@ def replayed(policy: Path, log_path: Path, rejected: set[tuple[int, int]], until
     result = replay(load_policy_path(policy), lines, Instant(until_us), "all")
     kinds: dict[str, list[Json]] = {"verdict": [], "fact": [], "compliance": [], "rejected": []}
     for line in result.lines:
-        kinds[line["kind"]].append(orjson.loads(orjson.dumps(line)))
+        if line["kind"] in kinds:
+            kinds[line["kind"]].append(orjson.loads(orjson.dumps(line)))
     assert kinds["rejected"] == [], kinds["rejected"][:3]
     return Replayed(kinds["verdict"], kinds["fact"], kinds["compliance"])
