@@ -114,7 +114,7 @@ class Notify(Process):
         assert self.process.poll() is None, self.log_path.read_text()[-4000:]
 
     def delivered(self, receiver: str) -> float:
-        pattern = rf'^slastream_notify_deliveries_total\{{outcome="delivered",receiver="{re.escape(receiver)}"\}} (\S+)'
+        pattern = rf'^slastream_notify_deliveries_total\{{receiver="{re.escape(receiver)}",outcome="delivered"\}} (\S+)'
         found = re.search(pattern, self.get("/metrics"), re.MULTILINE)
         return float(found[1]) if found else 0.0
 
