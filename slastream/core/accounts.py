@@ -53,6 +53,8 @@ class Sums(NamedTuple):
 
 
 NOTHING = Sums(0, 0, 0, 0)
+FAR = 1 << 62
+"""After every instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,23 @@ class Account:
             return self.sums[0] if self.sums else NOTHING
         return self.sums[index].plus(self.rates[index], at - self.starts[index])
 
+    def rate_at(self, at: int) -> Sums:
+        index = bisect_right(self.starts, at) - 1
+        return NOTHING if index < 0 else self.rates[index]
+
+    def growing(self, at: int) -> tuple[int, int, int]:
+        """`bad`, `known` and `counted` up to an instant, for those who ask for many."""
+        index = max(0, bisect_right(self.starts, at) - 1)
+        since = max(0, at - self.starts[index])
+        bad, known, counted, _ = self.sums[index]
+        bad_rate, known_rate, counted_rate, _ = self.rates[index]
+        return bad + bad_rate * since, known + known_rate * since, counted + counted_rate * since
+
+    def next_start(self, at: int) -> int:
+        """The first instant after `at` at which a segment begins; FAR without one."""
+        index = bisect_right(self.starts, at)
+        return self.starts[index] if index < len(self.starts) else FAR
+
     def between(self, start: int, end: int) -> Sums:
         return self.at(end).less(self.at(start))
 
@@ -82,36 +101,6 @@ class Account:
                 return max(at, self.starts[index])
             index += 1
         return None
-
-
-class Cursor:
-    """Reads an account as it was `shift` earlier, at instants that only rise: one search, a few additions each."""
-
-    __slots__ = ("_account", "_index", "_shift")
-
-    def __init__(self, account: Account, shift: int) -> None:
-        self._account, self._shift, self._index = account, shift, -1
-
-    def read(self, at: int) -> tuple[Sums, Sums]:
-        """The sums and their rates at `at`."""
-        account, u = self._account, at - self._shift
-        starts, index = account.starts, self._index
-        if index < 0:
-            index = bisect_right(starts, u) - 1
-        while index + 1 < len(starts) and starts[index + 1] <= u:
-            index += 1
-        self._index = index
-        if index < 0:
-            return (account.sums[0] if starts else NOTHING), NOTHING
-        rate = account.rates[index]
-        return account.sums[index].plus(rate, u - starts[index]), rate
-
-    @property
-    def next_change(self) -> int | None:
-        """The instant after the last one read at which a segment begins."""
-        index = self._index + 1
-        starts = self._account.starts
-        return starts[index] + self._shift if index < len(starts) else None
 
 
 def account_of_time(

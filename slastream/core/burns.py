@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
 
-from slastream.core.accounts import Account, Cursor, Sums
+from slastream.core.accounts import Account, Sums
 from slastream.core.policies import ServicePromise
 from slastream.core.units import DAY, HOUR, MINUTE
 
@@ -71,30 +71,28 @@ def burns_of(
 ) -> list[Burn]:
     """Every stretch that started up to `until`, which is included.
 
-    With `since` those that go on or start from there on; `started_at` is when the one that was on there started.
+    With `since` those that go on or start from there on; `started_at` is when the one that was on there started. Time in
+    which running sums leave no choice is passed over whole, so that what costs are the changes near a start or a stop.
     """
     if not account.starts or promise.target == 1:
         return []
-    now, long, short = (Cursor(account, shift) for shift in (0, rule.long_us, rule.short_us))
-    limit = Fraction(rule.factor) * (1 - Fraction(promise.target))
-    coverage = Fraction(promise.min_coverage)
+    watch = _Watch(account, rule, promise)
     found: list[Burn] = []
     at = account.next_bad(account.starts[0]) if since is None else since
+    stride = rule.long_us
     while at is not None and at <= until:
-        current, rate = now.read(at)
-        windows = [_window(current, rate, *cursor.read(at)) for cursor in (long, short)]
-        end = min((until + 1, *(c.next_change for c in (now, long, short) if c.next_change is not None)))
-        if started_at is None:
-            if windows[0][0].bad == 0 and windows[0][1].bad <= 0:
-                at = account.next_bad(at) if rate.bad == 0 else end
-                continue
-            above = _above(windows[0], limit)
-            if above.value <= 0 and above.slope <= 0:  # most pieces end here, before the other lines are made
-                at = end
-                continue
-            offset = _first([_firing(windows, limit, coverage)], end - at)
-        else:
-            offset = _first(_stopping(windows, limit, coverage), end - at)
+        if started_at is None and watch.is_quiet(at):
+            at = account.next_bad(at)
+            continue
+        end = min(watch.next_change(at), until + 1)
+        further = end
+        while at + stride > end and not watch.stays(started_at is not None, at, further := min(at + stride, until + 1)):
+            stride, further = stride // 8, end
+        if further > end:
+            at, stride = further, 2 * stride
+            continue
+        stride = 4 * (end - at)
+        offset = watch.first_switch(started_at is not None, at, end - at)
         if offset is None or at + offset > until:
             at = end
         elif started_at is None:
@@ -104,6 +102,61 @@ def burns_of(
             found.append(Burn(started_at, at + offset))
             started_at, at = None, at + offset + 1
     return [*found, Burn(started_at, None)] if started_at is not None else found
+
+
+class _Watch:
+    """What decides about one alert, at any instant of an account."""
+
+    __slots__ = ("_account", "_coverage", "_covered_parts", "_d", "_lengths", "_limit", "_n", "_parts")
+
+    def __init__(self, account: Account, rule: BurnRule, promise: ServicePromise) -> None:
+        self._account = account
+        self._lengths = (rule.long_us, rule.short_us)
+        self._limit = Fraction(rule.factor) * (1 - Fraction(promise.target))
+        self._n, self._d = self._limit.numerator, self._limit.denominator
+        self._coverage = Fraction(promise.min_coverage)
+        self._covered_parts, self._parts = self._coverage.numerator, self._coverage.denominator
+
+    def is_quiet(self, at: int) -> bool:
+        """Is nothing bad in the short window, and nothing becoming so?"""
+        account = self._account
+        return account.rate_at(at).bad == 0 and account.growing(at)[0] == account.growing(at - self._lengths[1])[0]
+
+    def next_change(self, at: int) -> int:
+        """The next instant at which a segment begins, now or at the beginning of a window."""
+        account = self._account
+        return min(account.next_start(at - shift) + shift for shift in (0, *self._lengths))
+
+    def stays(self, is_on: bool, start: int, end: int) -> bool:
+        """Can it neither start nor stop in `[start, end)`? Sums only grow, which bounds those of every window in it."""
+        read = self._account.growing
+        bad_at_start, known_at_start, counted_at_start = read(start)
+        bad_at_end, known_at_end, _ = read(end)
+        is_above = True
+        for length in self._lengths:
+            bad_first, known_first, _ = read(start - length)
+            bad_last, known_last, counted_last = read(end - length)
+            most_known = known_at_end - known_first
+            if most_known * self._parts < (counted_at_start - counted_last) * self._covered_parts:
+                return True
+            if not is_on and (bad_at_end - bad_first) * self._d <= (known_at_start - known_last) * self._n:
+                return True
+            is_above = is_above and (bad_at_start - bad_last) * self._d > most_known * self._n
+        return is_on and is_above
+
+    def first_switch(self, is_on: bool, at: int, length: int) -> int | None:
+        """The first whole offset below `length` at which it starts or stops, in a stretch in which no rate changes."""
+        now, rate = self._account.at(at), self._account.rate_at(at)
+        windows = [
+            _window(now, rate, self._account.at(at - shift), self._account.rate_at(at - shift))
+            for shift in self._lengths
+        ]
+        if is_on:
+            return _first(_stopping(windows, self._limit, self._coverage), length)
+        above = _above(windows[0], self._limit)
+        if above.value <= 0 and above.slope <= 0:  # most end here, before the other lines are made
+            return None
+        return first_offset(_firing(windows, self._limit, self._coverage), length)
 
 
 Window = tuple[Sums, Sums]
