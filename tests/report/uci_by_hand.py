@@ -118,6 +118,8 @@ class Cycle:
     near_due: int = 0
     changed_late: int = 0
     reopened: int = 0
+    moved: int | None = None
+    target_before: int = 0
     spans: list[tuple[int, int]] = field(default_factory=list)
 
     def elapsed(self, at: int) -> int:
@@ -147,9 +149,10 @@ class Cycle:
         return self.start
 
     def has_warned(self, at: int, marks: tuple[int, ...]) -> bool:
-        """Has it used one of these shares of its target before `at`, or is it late?"""
+        """Had it warned by `at`, or is it late? What an update puts at its own instant has not happened yet at that instant."""
+        target = self.target_before if self.moved == at else self.target
         for mark in marks:
-            used, needed = 0, Fraction(self.target * mark, 100)
+            used, needed = 0, Fraction(target * mark, 100)
             now = [] if self.is_paused else [(self.since, at)]
             for start, end in [*self.spans, *now]:
                 if used + worked(start, end) >= needed and after(start, -int(-(needed - used) // 1)) < at:
@@ -218,6 +221,8 @@ def retarget(cycle: Cycle, target: int, at: int, reassesses: bool) -> None:
     """Another target from the original start on; a breach stays, unless it is reassessed."""
     if cycle.broken is not None and not reassesses:
         return
+    if cycle.moved != at:
+        cycle.moved, cycle.target_before = at, cycle.target
     cycle.target, cycle.fixed_due = target, None
     if cycle.elapsed(at) > target:
         cycle.fixed_due = cycle.due_from(cycle.since)
