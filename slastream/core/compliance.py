@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from slastream.core.newest import Item, Newest
 from slastream.core.periods import ROLLING, Periods
 from slastream.core.policies import Agreement
+from slastream.core.prediction import HISTORY_POINTS
 from slastream.core.signs import NO_SIGNS, Signs
 from slastream.core.units import Duration, Instant
 
@@ -40,6 +42,11 @@ class Contribution(NamedTuple):
     @property
     def is_open(self) -> bool:
         return self.stopped_at is None
+
+    @property
+    def finished_at(self) -> Instant | None:
+        """When it was met, or stopped late; None for an open and a cancelled one."""
+        return None if self.status == "cancelled" else self.stopped_at
 
     def counted_at(self, basis: str, now: Instant) -> Instant | None:
         """The instant whose period it counts in, by this basis; None: in none, or not yet."""
@@ -130,6 +137,8 @@ class Tally:
     open: int = 0
     breached: int = 0
     touched: set[Instant] = field(default_factory=set)
+    finished: Newest = field(default_factory=lambda: Newest(HISTORY_POINTS))
+    """Which clocks finished last; a correction of one of them is another version, too."""
     _due: list[tuple[Instant, str]] = field(default_factory=list)
     _step: int | None = None
 
@@ -145,11 +154,15 @@ class Tally:
             return
         if old is not None:
             self._count(old, -1)
+            if (finished_at := old.finished_at) is not None:
+                self.finished.take_out((finished_at, clock))
         if contribution is None:
             self.contributions.pop(clock, None)
             return
         self.contributions[clock] = contribution
         self._count(contribution, 1)
+        if (finished_at := contribution.finished_at) is not None:
+            self.finished.put((finished_at, clock))
         due_at = contribution.due_at
         if due_at is not None and due_at > self.now and contribution.status != "cancelled":
             heapq.heappush(self._due, (due_at, clock))
@@ -169,6 +182,15 @@ class Tally:
                 counts = self._counts_at(due_at)
                 counts.due_total += 1
                 counts.due_met += one.is_met
+
+    def newest_finished(self) -> list[str]:
+        """The clocks that finished last, at most `HISTORY_POINTS`, in the order of their stops."""
+        return [clock for _, clock in self.finished.newest(self._all_finished)]
+
+    def _all_finished(self) -> Iterator[Item]:
+        for clock, one in self.contributions.items():
+            if (finished_at := one.finished_at) is not None:
+                yield finished_at, clock
 
     @property
     def wake_at(self) -> Instant | None:

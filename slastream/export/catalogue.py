@@ -61,6 +61,11 @@ TIME_WORDS = ("good", "bad", "excluded", "unknown")
 CORRECTION_REASONS = ("verdict", "retracted", "withdrawn")
 MAX_SOURCES = 100
 MAX_PRIORITIES = 20
+LIMITS = ("lower", "centre", "upper")
+PLACES = ("inside", "outside")
+SIGNS = ("ended", "cancelled", "overridden", "reopened", "priority_changed_after_warning", "paused_before_due")
+REASONS_GIVEN = ("given", "missing")
+CHANCES = ("told", "unknown")
 OTHER = "other"
 """Counts the sources and priorities beyond the first so many that a process sees: those names come from outside."""
 SERIES_LIMIT = 50_000
@@ -79,6 +84,12 @@ LABELS = (
     Label("state", "what time counts as; of a service what it is", words=(*TIME_WORDS, *STATES)),
     Label("basis", "which promises count: those that stopped, fell due or started", words=BASES),
     Label("age", "since the start of a clock, up to and including", words=AGES),
+    Label("limit", "of a control chart", words=LIMITS),
+    Label("place", "of a ticket, as to the limits of its control chart", words=PLACES),
+    Label("rule", "of Western Electric", words=("1", "2", "3", "4")),
+    Label("sign", "of a gamed number; `ended` are all clocks", words=SIGNS),
+    Label("pause_reason", "does a pause have one", words=REASONS_GIVEN),
+    Label("chance", "is the chance to breach known", words=CHANCES),
     Label("supports", "the agreement that stands on this one", _POLICY),
     Label("customer", "of the agreement, else of the service; empty without one", _POLICY),
     Label("currency", "of the agreement's credits", _POLICY),
@@ -132,6 +143,25 @@ DURATION = histogram("sla_duration_seconds", "service promise priority",
     5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, DAY, 2 * DAY, 5 * DAY, 10 * DAY)
 CREDIT_EXPOSURE = gauge("sla_credit_exposure", "money", "customer agreement currency",
     "Credits that the running period costs so far: the sum over this worker's services and promises. Add up over workers.")
+CONTROL_LIMIT = gauge("sla_control_limit_seconds", "seconds", f"{_KEY} limit",
+    "Limits of the control chart of the open time of the newest 100 clocks that finished; none for fewer than 20, or where "
+    "nothing varies.")
+CONTROL_POINTS = gauge("sla_control_points", "clocks", f"{_KEY} place",
+    "Clocks of the control chart by whether they lie within its limits.")
+CONTROL_SIGNALS = gauge("sla_control_signals", "clocks", f"{_KEY} rule",
+    "Clocks of the control chart that break a rule of Western Electric.")
+CONTROL_TREND = gauge("sla_control_trend", "1", _KEY,
+    "1 while the open times of the control chart rise, -1 while they fall, 0 where chance explains it.")
+CAPABILITY = gauge("sla_capability_index", "1", _KEY,
+    "(1 - median) / (spread - median) of the share of the target used: at least 1 when the objective's share of tickets fits.")
+MATURITY = gauge("sla_maturity_clocks", "clocks", f"{_WINDOW} sign",
+    "Clocks that ended in the running period, all of them and those with a sign of a gamed number.")
+PAUSES = gauge("sla_maturity_pauses", "pauses", f"{_WINDOW} pause_reason",
+    "Pauses of the clocks that ended in the running period, by whether the ticket said why.")
+EXPECTED_BREACHES = gauge("sla_expected_breaches", "clocks", _KEY,
+    "Sum of the chances to breach of the open clocks that are not late; none while no chance is known.")
+FORECAST_CLOCKS = gauge("sla_forecast_clocks", "clocks", f"{_KEY} chance",
+    "Open clocks that are not late by whether their chance to breach is known: 20 tickets must have been at the same stage.")
 INFO = gauge("sla_info", "1", "service agreement kind customer provider team",
     "Who stands behind a service and an agreement; always 1.")
 SUPPORT = gauge("sla_support_info", "1", "service agreement supports",

@@ -8,6 +8,7 @@ from slastream.core.policies import Policy
 from slastream.core.units import SECOND, Instant
 from slastream.export import catalogue
 from slastream.export.bounds import Words, count_series, within
+from slastream.export.control_gauges import ControlGauges
 from slastream.export.exposition import Exposition
 from slastream.export.gauges import Floors, TicketGauges
 from slastream.export.owned import MonitoringPartition, ServiceState, WorkerShape
@@ -42,6 +43,7 @@ class Collector:
         self._priorities = Words(catalogue.MAX_PRIORITIES)
         self._pipeline = Pipeline()
         self._floors = Floors()
+        self._control = ControlGauges(policy)
         self._samples: Samples = {}
         self._exemplars: Exemplars = {}
         self._snapshot_seconds = snapshot_seconds
@@ -71,6 +73,7 @@ class Collector:
             processor = owned.processor
             if owned.state in RESTORED_STATES and isinstance(processor, ServiceState):
                 gauges.read(processor)
+                self._control.read(processor)
             if owned.state in RESTORED_STATES and isinstance(processor, MonitoringPartition):
                 services.read(list(processor.monitoring.subjects.items()), processor.time)
         # end of the instant
@@ -83,6 +86,7 @@ class Collector:
     def _shown(self, of_process: Samples, gauges: TicketGauges, services: ServiceGauges) -> Samples:
         """All samples, as far as the limit lets; two of them say how many there are."""
         of_keys = merged(gauges.samples(self._policy, self._floors), services.samples(self._policy))
+        of_keys = {**of_keys, **self._control.samples()}
         samples = {**of_process, **of_keys}
         shown = within(samples, self.series_limit - 2, self._policy.services)
         series = count_series(shown)

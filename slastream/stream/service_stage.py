@@ -204,6 +204,8 @@ class ServicePartition:
             tally = self.tallies[key] = Tally(agreement, periods, self.time)
         tally.advance(self.time)
         tally.put(clock, contribution)
+        if counted.contribution.stopped_at is not None:
+            tally.finished.version += 1  # its open time may be another one, though it stopped then
         self._touched[key] = None
         self._plan(key, tally)
 
