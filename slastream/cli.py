@@ -16,6 +16,7 @@ from slastream.errors import DeliveryError, PolicyError, SlastreamError
 if TYPE_CHECKING:
     from slastream.core.calendars import Calendar
     from slastream.core.units import Instant
+    from slastream.wire.settings import Kafka
 
 GC_THRESHOLDS = (200_000, 50, 50)
 """A replay makes many objects that live to its end: looking through them again and again took a third of its time."""
@@ -101,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     importing.add_argument("files", metavar="FILE", nargs="+")
     importing.add_argument("--out", metavar="FILE", help="write the events there instead of stdout")
     importing.add_argument("--broker", metavar="HOST:PORT", help="write them into Kafka as a backfill")
+    _add_kafka(importing)
     importing.add_argument("--dry-run", action="store_true", help="show the first events and counts, write nothing")
     importing.set_defaults(run=run_import)
 
@@ -148,7 +150,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     topics = commands.add_parser("topics", help="broker topics as declared in topics/")
     topics.add_argument("action", choices=("create", "check", "list"))
-    topics.add_argument("--broker", required=True, metavar="HOST:PORT")
+    topics.add_argument("--broker", metavar="HOST:PORT")
+    _add_kafka(topics)
     topics.add_argument("--partitions", type=int, metavar="N")
     topics.add_argument("--replication", type=int, default=1, metavar="N")
     topics.set_defaults(run=run_topics)
@@ -156,6 +159,7 @@ def build_parser() -> argparse.ArgumentParser:
     worker = commands.add_parser("worker", help="the stream processor; SIGTERM ends it cleanly")
     worker.add_argument("--policy", metavar="P")
     worker.add_argument("--broker", metavar="HOST:PORT")
+    _add_kafka(worker)
     worker.add_argument("--metrics", metavar="HOST:PORT", help="where /metrics, /healthz and /readyz are served")
     worker.add_argument("--delivery", choices=("exactly_once", "at_least_once"))
     worker.add_argument("--app-id", metavar="NAME", help="consumer group, and prefix of transactional ids")
@@ -167,6 +171,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     gateway = commands.add_parser("gateway", help="takes events and webhooks over HTTP; SIGTERM ends it cleanly")
     gateway.add_argument("--broker", metavar="HOST:PORT")
+    _add_kafka(gateway)
     gateway.add_argument("--config", metavar="FILE", help="sources, credentials, limits and TLS, in YAML")
     gateway.add_argument("--listen", metavar="HOST:PORT", help="where events are taken; without --config loopback only")
     gateway.add_argument("--metrics", metavar="HOST:PORT", help="where /metrics, /healthz and /readyz are served")
@@ -174,6 +179,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     notify = commands.add_parser("notify", help="tells Alertmanager and webhooks of breaches; SIGTERM ends it cleanly")
     notify.add_argument("--broker", metavar="HOST:PORT")
+    _add_kafka(notify)
     notify.add_argument("--alertmanager", action="append", metavar="URL", help="as often as there are Alertmanagers")
     notify.add_argument(
         "--authorization-file", metavar="FILE", help="the Authorization header for Alertmanager, in a file"
@@ -186,6 +192,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     console = commands.add_parser("console", help="the state of everything, for people; SIGTERM ends it cleanly")
     console.add_argument("--broker", metavar="HOST:PORT")
+    _add_kafka(console)
     console.add_argument("--listen", metavar="HOST:PORT", help="where pages are served (127.0.0.1:8090)")
     console.add_argument("--policy", metavar="P", help="tells why each minute of a ticket counted or not")
     console.add_argument("--token-file", metavar="FILE", help="tokens to log in with, one a line")
@@ -202,6 +209,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     poll.add_argument("config", metavar="CONFIG", help="the source, in YAML")
     poll.add_argument("--broker", metavar="HOST:PORT")
+    _add_kafka(poll)
     poll.add_argument("--once", action="store_true", help="one round")
     poll.add_argument(
         "--dry-run", action="store_true", help="one round from the start, printed; nothing is written or kept"
@@ -227,6 +235,19 @@ def _add_calendar(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("policy", metavar="POLICY")
     parser.add_argument("--calendar", required=True, metavar="C")
     parser.add_argument("--from", dest="start", required=True, metavar="T", help="RFC 3339 with an offset")
+
+
+def _add_kafka(parser: argparse.ArgumentParser) -> None:
+    kafka = parser.add_argument_group(
+        "TLS and login of Kafka", "the password is in a file or in SLASTREAM_KAFKA_PASSWORD"
+    )
+    kafka.add_argument("--kafka-protocol", metavar="P", help="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    kafka.add_argument("--kafka-ca-file", metavar="PEM", help="the authority of the brokers; left out: the system's")
+    kafka.add_argument("--kafka-certificate-file", metavar="PEM", help="our own certificate, where brokers ask for one")
+    kafka.add_argument("--kafka-key-file", metavar="PEM", help="its key; left out: in the same file")
+    kafka.add_argument("--kafka-mechanism", metavar="M", help="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, the default")
+    kafka.add_argument("--kafka-user", metavar="NAME")
+    kafka.add_argument("--kafka-password-file", metavar="FILE")
 
 
 def run_check(options: argparse.Namespace) -> int:
@@ -331,7 +352,7 @@ def run_import(options: argparse.Namespace) -> int:
         if options.broker is not None:
             from slastream.stream.backfill import write_backfill
 
-            backfilled = write_backfill(options.broker, events, progress)
+            backfilled = write_backfill(_kafka(options), events, progress)
             count, found = backfilled.written, f"{backfilled.found} were there already, " if backfilled.found else ""
         else:
             with open_output(options.out) as out:
@@ -422,19 +443,20 @@ def run_topics(options: argparse.Namespace) -> int:
 
     from slastream.stream.topics import check_topics, create_topics, list_topics
 
+    kafka = _kafka(options)
     if options.action == "create":
-        created = asyncio.run(create_topics(options.broker, options.partitions, options.replication))
+        created = asyncio.run(create_topics(kafka, options.partitions, options.replication))
         for name in created:
             print(name)
         print(f"{len(created)} topics created" if created else "all topics were there already", file=sys.stderr)
         return DONE
     if options.action == "check":
-        found = asyncio.run(check_topics(options.broker, options.partitions))
+        found = asyncio.run(check_topics(kafka, options.partitions))
         for difference in found:
             print(f"{difference.topic}: {difference.problem}; {difference.remedy}")
         print(f"{len(found)} differences" if found else "all topics are as declared", file=sys.stderr)
         return NO if found else DONE
-    for topic in asyncio.run(list_topics(options.broker)):
+    for topic in asyncio.run(list_topics(kafka)):
         print(topic)
     return DONE
 
@@ -475,7 +497,7 @@ def run_gateway(options: argparse.Namespace) -> int:
     given = {
         name: getattr(options, name) or os.environ.get(f"{PREFIX}GATEWAY_{name.upper()}") for name in GATEWAY_SETTINGS
     }
-    run(GatewaySettings(_broker(options), **given))
+    run(GatewaySettings(_kafka(options), **given))
     return DONE
 
 
@@ -509,7 +531,7 @@ def run_poll(options: argparse.Namespace) -> int:
     from slastream.web.poll import run_poll as run
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    broker = None if options.dry_run else _broker(options)
+    broker = None if options.dry_run else _kafka(options)
     events, refused = run(options.config, broker, is_once=options.once)
     if options.dry_run:
         for event in events:
@@ -519,13 +541,12 @@ def run_poll(options: argparse.Namespace) -> int:
     return NO if refused else DONE
 
 
-def _broker(options: argparse.Namespace) -> str:
+def _kafka(options: argparse.Namespace) -> "Kafka":
     import os
 
-    broker = options.broker or os.environ.get("SLASTREAM_BROKER")
-    if not broker:
-        raise PolicyError("broker is missing; give --broker, or SLASTREAM_BROKER in the environment")
-    return str(broker)
+    from slastream.wire.settings import kafka_settings
+
+    return kafka_settings(vars(options), os.environ)
 
 
 def run_up(options: argparse.Namespace) -> int:

@@ -34,6 +34,7 @@ from slastream.local.up import (
     is_address_free,
     say_on_stderr,
 )
+from slastream.stream.kafka_client import client_arguments
 
 Json = dict[str, Any]
 
@@ -56,7 +57,7 @@ def run_demo(fast: bool, broker: str, has_worker: bool = True) -> int:
         choose_broker(broker, Path(folder, "kafka"), port=0, allows_memory=True, say=say_on_stderr) as chosen,
     ):
         if chosen.kind == "configured":
-            asyncio.run(_refuse_tickets_of_others(chosen.address))
+            asyncio.run(_refuse_tickets_of_others(chosen))
         with _worker(chosen, Path(folder, "worker.log")) if has_worker else contextlib.nullcontext() as worker:
             if worker is not None:
                 worker.wait_until_ready(stop)
@@ -121,9 +122,9 @@ class Demo:
     @contextlib.asynccontextmanager
     async def _clients(self) -> Any:
         """A producer, and a consumer of what will come out from now on."""
-        producer = AIOKafkaProducer(bootstrap_servers=self._broker.address, acks="all")
+        producer = AIOKafkaProducer(**client_arguments(self._broker.client), acks="all")
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._broker.address, isolation_level="read_committed", fetch_max_wait_ms=50
+            **client_arguments(self._broker.client), isolation_level="read_committed", fetch_max_wait_ms=50
         )
         try:
             await producer.start()
@@ -302,9 +303,9 @@ def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-async def _refuse_tickets_of_others(address: str) -> None:
+async def _refuse_tickets_of_others(broker: Broker) -> None:
     """A broker that is only configured may be the one at work: nobody's tickets get the policy of the demo."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=address)
+    consumer = AIOKafkaConsumer(**client_arguments(broker.client))
     await consumer.start()
     try:
         partitions = [TopicPartition("sla.tickets", number) for number in consumer.partitions_for_topic("sla.tickets")]
@@ -313,8 +314,8 @@ async def _refuse_tickets_of_others(address: str) -> None:
         await consumer.stop()
     if begins != ends:
         raise PolicyError(
-            f"SLASTREAM_BROKER is {address}, which already has tickets, and the demo brings a policy and tickets of its "
-            f"own: empty SLASTREAM_BROKER for a Kafka of the demo's own, or insist with --broker {address}"
+            f"SLASTREAM_BROKER is {broker.address}, which already has tickets, and the demo brings a policy and tickets of its "
+            f"own: empty SLASTREAM_BROKER for a Kafka of the demo's own, or insist with --broker {broker.address}"
         )
 
 

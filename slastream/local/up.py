@@ -24,6 +24,7 @@ from slastream.local.child import Child, Say
 from slastream.local.kafka import KafkaBroker, missing_requirement
 from slastream.local.memory_broker import NOTICE, MemoryBroker
 from slastream.stream.topics import create_topics, load_declarations
+from slastream.wire.settings import Kafka, kafka_settings
 
 HOST = "127.0.0.1"
 KAFKA_PORT = 19092
@@ -75,9 +76,13 @@ class StopRequest:
 class Broker:
     """A broker that answers. `kafka` is set when it is a Kafka of our own, which is then ours to keep alive."""
 
-    address: str
+    client: Kafka
     kind: Literal["given", "configured", "kafka", "memory"]
     kafka: KafkaBroker | None = None
+
+    @property
+    def address(self) -> str:
+        return self.client.address
 
     @property
     def delivery(self) -> str:
@@ -100,27 +105,28 @@ def choose_broker(broker: str, folder: Path, port: int, allows_memory: bool, say
     """
     address = os.environ.get("SLASTREAM_BROKER", "") if broker == "auto" else broker
     if address:
-        _make_topics(address, say)
-        yield Broker(address, "configured" if broker == "auto" else "given")
+        client = kafka_settings({"broker": address}, os.environ)
+        _make_topics(client, say)
+        yield Broker(client, "configured" if broker == "auto" else "given")
         return
     reason = missing_requirement()
     if reason is None:
         _refuse_taken_port(port)
         say(f"starting Kafka, data in {folder}")
         with KafkaBroker.start(folder, port) as kafka:
-            _make_topics(kafka.address, say)
-            yield Broker(kafka.address, "kafka", kafka)
+            _make_topics(Kafka(kafka.address), say)
+            yield Broker(Kafka(kafka.address), "kafka", kafka)
     elif allows_memory:
         say(f"No Kafka of our own: {reason}")
         say(NOTICE)
         with MemoryBroker.start(dict.fromkeys(load_declarations().names(), PARTITIONS)) as memory:
-            yield Broker(memory.address, "memory")
+            yield Broker(Kafka(memory.address), "memory")
     else:
         raise DeliveryError(reason)
 
 
-def _make_topics(address: str, say: Say) -> None:
-    created = asyncio.run(create_topics(address, PARTITIONS))
+def _make_topics(kafka: Kafka, say: Say) -> None:
+    created = asyncio.run(create_topics(kafka, PARTITIONS))
     if created:
         say(f"{len(created)} topics created, {PARTITIONS} partitions each")
 
@@ -173,8 +179,8 @@ class Worker(Child):
         self.metrics = metrics
         instance = ["--instance", f"up-{socket.gethostname()}"] if broker.kind != "memory" else []
         command = [
-            sys.executable, "-m", "slastream.cli", "worker", "--policy", str(policy), "--broker", broker.address,
-            "--metrics", metrics, "--delivery", broker.delivery, *instance,
+            sys.executable, "-m", "slastream.cli", "worker", "--policy", str(policy),
+            *broker.client.arguments(), "--metrics", metrics, "--delivery", broker.delivery, *instance,
         ]  # fmt: skip
         super().__init__("worker", command, log_path, say)
 
@@ -204,7 +210,7 @@ class Worker(Child):
 def gateway(broker: Broker, listen: str, metrics: str, log_path: Path, say: Say) -> Child:
     """A gateway that is started again when it ends; it reads `SLASTREAM_GATEWAY_CONFIG`."""
     command = [
-        sys.executable, "-m", "slastream.cli", "gateway", "--broker", broker.address, "--listen", listen,
+        sys.executable, "-m", "slastream.cli", "gateway", *broker.client.arguments(), "--listen", listen,
         "--metrics", metrics,
     ]  # fmt: skip
     return Child("gateway", command, log_path, say)
@@ -212,7 +218,7 @@ def gateway(broker: Broker, listen: str, metrics: str, log_path: Path, say: Say)
 
 def notify(broker: Broker, alertmanagers: Sequence[str], webhooks: Sequence[str], log_path: Path, say: Say) -> Child:
     """A `notify` that is started again when it ends."""
-    command = [sys.executable, "-m", "slastream.cli", "notify", "--broker", broker.address]
+    command = [sys.executable, "-m", "slastream.cli", "notify", *broker.client.arguments()]
     for option, values in (("--alertmanager", alertmanagers), ("--webhook", webhooks)):
         command += [part for value in values for part in (option, value)]
     return Child("notify", command, log_path, say)

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from slastream.core.events import MaintenanceEvent, MonitoringEvent, TicketEvent
 from slastream.errors import DeliveryError, EventError
+from slastream.stream.kafka_client import Broker, check_broker, client_arguments
 from slastream.stream.ticket_stage import BACKFILL_HEADER
 from slastream.wire.events import decode_event
 
@@ -34,7 +35,7 @@ class Backfilled(NamedTuple):
     found: int
 
 
-def write_backfill(broker: str, lines: Iterable[bytes], progress: Callable[[int], None] | None = None) -> Backfilled:
+def write_backfill(broker: Broker, lines: Iterable[bytes], progress: Callable[[int], None] | None = None) -> Backfilled:
     """Writes the events that are not there and waits until all are acknowledged. Raises DeliveryError.
 
     Reads each topic that it writes to, once: about 100 000 records a second, and 100 bytes of memory for each event of
@@ -44,9 +45,10 @@ def write_backfill(broker: str, lines: Iterable[bytes], progress: Callable[[int]
     return asyncio.run(_write(broker, lines, progress))
 
 
-async def _write(broker: str, lines: Iterable[bytes], progress: Callable[[int], None] | None) -> Backfilled:
+async def _write(broker: Broker, lines: Iterable[bytes], progress: Callable[[int], None] | None) -> Backfilled:
+    await check_broker(broker)
     producer = AIOKafkaProducer(
-        bootstrap_servers=broker,
+        **client_arguments(broker),
         enable_idempotence=True,
         linger_ms=5,
         max_batch_size=262_144,
@@ -104,9 +106,9 @@ class _Earlier:
     is_begun: bool = False
 
 
-async def _earlier(broker: str, producer: AIOKafkaProducer, topic: str) -> _Earlier:
+async def _earlier(broker: Broker, producer: AIOKafkaProducer, topic: str) -> _Earlier:
     partitions = [TopicPartition(topic, number) for number in await producer.partitions_for(topic)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker, group_id=None, isolation_level="read_committed")
+    consumer = AIOKafkaConsumer(**client_arguments(broker), group_id=None, isolation_level="read_committed")
     await consumer.start()
     try:
         consumer.assign(partitions)

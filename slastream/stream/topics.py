@@ -18,12 +18,11 @@ from typing import Any
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.conn import collect_hosts
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from slastream.errors import DeliveryError, PolicyError
+from slastream.stream.kafka_client import ANSWER_LIMIT_SECONDS, Broker, check_broker, client_arguments
 
-ANSWER_LIMIT_SECONDS = 10.0
 REQUEST_LIMIT_SECONDS = 60.0
 
 _EXACT = ("cleanup.policy", "message.timestamp.type")
@@ -113,7 +112,7 @@ def load_schema(name: str) -> dict[str, Any]:
     return schema
 
 
-async def create_topics(broker: str, partitions: int | None = None, replication: int = 1) -> list[str]:
+async def create_topics(broker: Broker, partitions: int | None = None, replication: int = 1) -> list[str]:
     """Create the declared topics that `broker` lacks and return their names; existing ones are left as they are.
 
     `partitions` None is the number of `topics.yaml`. Raises DeliveryError when the broker does not answer or refuses.
@@ -132,7 +131,7 @@ async def create_topics(broker: str, partitions: int | None = None, replication:
     return created
 
 
-def _created(broker: str, answer: Any) -> list[str]:
+def _created(broker: Broker, answer: Any) -> list[str]:
     created = []
     for name, code, *details in answer.topic_errors:
         error = for_code(code)
@@ -152,7 +151,7 @@ async def _until_usable(admin: Any, names: Sequence[str]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def list_topics(broker: str) -> list[ExistingTopic]:
+async def list_topics(broker: Broker) -> list[ExistingTopic]:
     """The declared topics that `broker` has, in the order of the declaration. Raises DeliveryError."""
     declared = load_declarations().names()
     async with _admin(broker) as admin:
@@ -165,7 +164,7 @@ async def list_topics(broker: str) -> list[ExistingTopic]:
     return [ExistingTopic(name, partitions[name], configs[name]) for name in names]
 
 
-async def check_topics(broker: str, partitions: int | None = None) -> list[Difference]:
+async def check_topics(broker: Broker, partitions: int | None = None) -> list[Difference]:
     """What differs between `broker` and the declaration; an empty list is good. Raises DeliveryError.
 
     With `partitions` every topic must have that many; without, those of a stage must have what its first topic has.
@@ -175,7 +174,7 @@ async def check_topics(broker: str, partitions: int | None = None) -> list[Diffe
 
 
 def differences(
-    broker: str, declarations: Declarations, existing: Mapping[str, ExistingTopic], partitions: int | None
+    broker: Broker, declarations: Declarations, existing: Mapping[str, ExistingTopic], partitions: int | None
 ) -> Iterable[Difference]:
     """`check_topics` without a broker: `broker` is only named in the remedies."""
     count_of_stage: dict[int, int] = {}
@@ -200,7 +199,7 @@ def differences(
         yield from _config_differences(broker, topic, found)
 
 
-def _config_differences(broker: str, topic: Topic, found: ExistingTopic) -> Iterable[Difference]:
+def _config_differences(broker: Broker, topic: Topic, found: ExistingTopic) -> Iterable[Difference]:
     alter = f"kafka-configs.sh --bootstrap-server {broker} --alter --entity-type topics --entity-name {topic.name}"
     for name in (*_EXACT, *_AT_LEAST):
         declared, actual = topic.config.get(name), found.config.get(name)
@@ -228,44 +227,22 @@ async def _describe_configs(admin: Any, names: list[str]) -> dict[str, dict[str,
 
 
 @asynccontextmanager
-async def _admin(broker: str) -> AsyncIterator[Any]:
+async def _admin(broker: Broker) -> AsyncIterator[Any]:
     """An administration client of a broker that answers; every failure of it becomes a DeliveryError of one line."""
-    await _refuse_absent(broker)
+    await check_broker(broker)
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=broker, client_id="slastream-topics", request_timeout_ms=int(REQUEST_LIMIT_SECONDS * 1000)
+        **client_arguments(broker),
+        client_id="slastream-topics",
+        request_timeout_ms=int(REQUEST_LIMIT_SECONDS * 1000),
     )
     try:
         await asyncio.wait_for(admin.start(), ANSWER_LIMIT_SECONDS)
         yield admin
     except TimeoutError:
-        raise DeliveryError(_absent(broker, f"no answer within {ANSWER_LIMIT_SECONDS:.0f} s")) from None
+        raise DeliveryError(
+            f"Kafka at {broker} does not answer within {ANSWER_LIMIT_SECONDS:.0f} s: try again"
+        ) from None
     except KafkaError as error:
         raise DeliveryError(f"Kafka at {broker} failed: {error}") from error
     finally:
         await admin.close()
-
-
-async def _refuse_absent(broker: str) -> None:
-    """Try the addresses before the client does, which would log each failure in lines of its own."""
-    try:
-        addresses = [(host, port) for host, port, _ in collect_hosts(broker, randomize=False)]
-    except ValueError:
-        raise PolicyError(
-            f"{broker!r} is not the address of a broker; write HOST:PORT, such as 127.0.0.1:9092"
-        ) from None
-    reason = ""
-    for host, port in addresses:
-        try:
-            _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), ANSWER_LIMIT_SECONDS)
-        except TimeoutError:
-            reason = f"no answer within {ANSWER_LIMIT_SECONDS:.0f} s"
-        except OSError as error:
-            reason = error.strerror or str(error)
-        else:
-            writer.close()
-            return
-    raise DeliveryError(_absent(broker, reason))
-
-
-def _absent(broker: str, reason: str) -> str:
-    return f"no Kafka at {broker} ({reason}): start it, or name another with --broker HOST:PORT"

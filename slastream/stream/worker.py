@@ -12,7 +12,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import aiokafka
@@ -26,6 +26,7 @@ from slastream.stream import collector
 from slastream.stream.commit import AcknowledgedWriter, PartitionCounts, TransactionalWriter, Writer
 from slastream.stream.deadlines import Deadlines
 from slastream.stream.failure import Pulse, fail_stop, quieten_clients
+from slastream.stream.kafka_client import Broker, as_kafka, check_broker, client_arguments, security_arguments
 from slastream.stream.lane import LaneSchema, LaneSettings, lane_agent, lane_transport
 from slastream.stream.lifecycle import Lifecycle
 from slastream.stream.runtime import Runtime, TopicPartition
@@ -42,14 +43,14 @@ OnRuntime = Callable[[Runtime], Awaitable[None] | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """How a worker runs. `broker` is `host:port`, several separated by commas.
+    """How a worker runs.
 
     `group_instance_id` makes membership static: a worker that restarts within `session_timeout_seconds` gets its
-    partitions back without a rebalance. `security` holds aiokafka's arguments for TLS and SASL. `commits_per_second` is
+    partitions back without a rebalance. `commits_per_second` is
     that of the first stage; each next one, for which nobody waits as for a breach, makes half as many.
     """
 
-    broker: str
+    broker: Broker
     app_id: str = "slastream"
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
     group_instance_id: str | None = None
@@ -66,7 +67,6 @@ class WorkerSettings:
     chunk_wait_seconds: float = 0.02
     max_outstanding_records: int = 200_000
     batch_bytes: int = 262_144
-    security: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def effective_heartbeat_seconds(self) -> float:
@@ -76,10 +76,9 @@ class WorkerSettings:
     def client_options(self) -> dict[str, Any]:
         """Arguments of every aiokafka client."""
         return {
-            "bootstrap_servers": self.broker.split(","),
+            **client_arguments(self.broker),
             "client_id": self.group_instance_id or self.app_id,
             "request_timeout_ms": int(self.request_timeout_seconds * 1000),
-            **self.security,
         }
 
     def consumer_options(self) -> dict[str, Any]:
@@ -178,24 +177,15 @@ class _Worker:
             fail_stop("the broker went away while the worker started", cause=error)
 
     async def _wait_for_broker(self) -> bool:
-        """Try until a broker answers; False when the worker is to stop before."""
-        with _silenced("aiokafka"):
-            return await self._try_until_it_answers()
-
-    async def _try_until_it_answers(self) -> bool:
+        """Try until a broker answers; False when the worker is to stop before. Raises PolicyError when it lets us not in."""
         said_at = -10.0
         while not self._stop.is_set():
             try:
-                async with asyncio.timeout(10):
-                    client = AIOKafkaAdminClient(**self._settings.client_options())
-                    try:
-                        await client.start()
-                    finally:
-                        await client.close()
-            except (KafkaError, OSError, TimeoutError) as error:
+                await check_broker(self._settings.broker)
+            except DeliveryError as error:
                 if time.monotonic() - said_at >= 10:
                     said_at = time.monotonic()
-                    log.error("no broker answers at %s (%r); trying again", self._settings.broker, error)
+                    log.error("%s; trying again", error)
             else:
                 return True
             with contextlib.suppress(TimeoutError):
@@ -216,7 +206,7 @@ class _Worker:
             await producer.stop()
 
     def _lifecycle(self, producer: Any, probe: Any) -> Lifecycle:
-        settings = self._settings
+        settings, producer_options = self._settings, self._settings.producer_options()
         pulse = Pulse(settings.session_timeout_seconds - settings.effective_heartbeat_seconds)
         if settings.delivery == "at_least_once":
             pulse.start()
@@ -233,7 +223,7 @@ class _Worker:
             if settings.delivery == "at_least_once":
                 return AcknowledgedWriter(producer, pulse.check)
             transactional_id = f"{settings.app_id}-{stage.name}-{partition}"
-            return TransactionalWriter(transactional_id, settings.producer_options())
+            return TransactionalWriter(transactional_id, producer_options)
 
         lifecycle = Lifecycle(
             self._runtime,
@@ -284,7 +274,7 @@ def make_app(settings: WorkerSettings, stages: Sequence[Stage], lifecycle: Lifec
     """The Faust application: an agent per stage, no tables (`docs/decisions/stream-own-restore.md`), no web server."""
     app = _App(
         settings.app_id,
-        broker=[f"kafka://{address}" for address in settings.broker.split(",")],
+        broker=[f"kafka://{address}" for address in str(settings.broker).split(",")],
         loop=asyncio.get_running_loop(),
         autodiscover=False,
         web_enabled=False,
@@ -308,7 +298,7 @@ def make_app(settings: WorkerSettings, stages: Sequence[Stage], lifecycle: Lifec
     lane = LaneSettings(
         client_options=settings.client_options(),
         consumer_options=settings.consumer_options(),
-        security=settings.security,
+        security=security_arguments(as_kafka(settings.broker)),
         chunk_records=settings.chunk_records,
         chunk_wait_seconds=settings.chunk_wait_seconds,
         max_outstanding_records=settings.max_outstanding_records,
@@ -347,18 +337,6 @@ async def check_stage_topics(settings: WorkerSettings, stages: Sequence[Stage]) 
         deletes = [f"kafka-topics.sh --bootstrap-server {settings.broker} --delete --topic {topic}" for topic in wrong]
         lost = " (the records of what is deleted are lost)" if wrong else ""
         raise DeliveryError(f"{'; '.join(problems)}; mend it with: {' && '.join([*deletes, create])}{lost}")
-
-
-@contextlib.contextmanager
-def _silenced(name: str) -> Iterator[None]:
-    """Without the lines of a client that says itself what we say."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 async def _call(function: OnRuntime | None, runtime: Runtime) -> None:

@@ -15,8 +15,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from slastream.core.events import Event, MaintenanceEvent, MonitoringEvent, TicketEvent
-from slastream.errors import DeliveryError, EventError
+from slastream.errors import DeliveryError, EventError, PolicyError
 from slastream.stream.failure import quieten_clients
+from slastream.stream.kafka_client import Broker, client_arguments
 from slastream.stream.topics import list_topics
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def entry_of(event: Event) -> Entry:
 class EventLog:
     """One idempotent producer, made anew when it breaks. `run` keeps it alive; everything is on one loop."""
 
-    def __init__(self, broker: str, answer_seconds: float) -> None:
+    def __init__(self, broker: Broker, answer_seconds: float) -> None:
         self._broker = broker
         self._answer_seconds = answer_seconds
         self._producer: AIOKafkaProducer | None = None
@@ -159,7 +160,7 @@ class EventLog:
             self._is_broken.clear()
             try:
                 producer = await self._connected()
-            except DeliveryError as error:
+            except (DeliveryError, PolicyError) as error:  # the latter: a file or a login that was good at the start
                 self.problem = str(error)
                 if time.monotonic() - said_at >= SAID_EVERY_SECONDS:
                     said_at = time.monotonic()
@@ -182,7 +183,7 @@ class EventLog:
                 f"{self._broker} has no {', '.join(missing)}: slastream topics create --broker {self._broker}"
             )
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._broker.split(","),
+            **client_arguments(self._broker),
             client_id="slastream-gateway",
             acks="all",
             enable_idempotence=True,

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from orjson import JSONDecodeError
 
 from slastream.core.units import Instant
+from slastream.stream.kafka_client import Broker, client_arguments
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class Follower:
 
     def __init__(
         self,
-        broker: str,
+        broker: Broker,
         topic: str,
         tell: Callable[[Any], None],
         since: Instant | None = None,
@@ -58,7 +59,7 @@ class Follower:
     async def _follow(self) -> None:
         consumer = AIOKafkaConsumer(
             self.topic,
-            bootstrap_servers=self._broker.split(","),
+            **client_arguments(self._broker),
             group_id=None,
             auto_offset_reset="earliest",
             isolation_level="read_committed",

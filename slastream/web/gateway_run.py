@@ -15,6 +15,7 @@ from slastream.errors import DeliveryError, PolicyError
 from slastream.export.server import start_metrics_server
 from slastream.ingest.adapter_options import read_options
 from slastream.ingest.adapters import ADAPTERS, AdapterOptions
+from slastream.stream.kafka_client import Broker, check_broker
 from slastream.web.event_log import EventLog
 from slastream.web.gateway import Gateway, Intake, serve
 from slastream.web.gateway_file import NATIVE, GatewayFile, Source, Tls, read_gateway_file
@@ -30,7 +31,7 @@ SIGNED = {NATIVE: True} | {name: bool(one.signatures) for name, one in ADAPTERS.
 class GatewaySettings:
     """What the command line says; None: what the file says, else the default."""
 
-    broker: str
+    broker: Broker
     config: str | None = None
     listen: str | None = None
     metrics: str | None = None
@@ -61,6 +62,8 @@ async def _run(settings: GatewaySettings, plan: _Plan) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with contextlib.suppress(DeliveryError):  # it may come later, and is waited for
+        await check_broker(settings.broker)
     limits = plan.file.limits
     event_log = EventLog(settings.broker, limits.answer_seconds)
     places = Places(

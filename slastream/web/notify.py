@@ -22,6 +22,7 @@ from slastream.core.units import Instant
 from slastream.errors import DeliveryError, PolicyError
 from slastream.export.server import parse_listen, start_metrics_server
 from slastream.stream.failure import quieten_clients
+from slastream.stream.kafka_client import Broker
 from slastream.stream.topics import list_topics
 from slastream.web.notify_alertmanager import Alertmanager
 from slastream.web.notify_alerts import Board
@@ -128,7 +129,7 @@ def _now() -> Instant:
     return Instant(time.time_ns() // 1000)
 
 
-async def _check_topics(broker: str) -> None:
+async def _check_topics(broker: Broker) -> None:
     found = {topic.name for topic in await list_topics(broker)}
     if missing := [name for name in (BREACHES, VERDICTS) if name not in found]:
         raise DeliveryError(f"{broker} has no {' and no '.join(missing)}: slastream topics create --broker {broker}")

@@ -8,6 +8,7 @@ from typing import Any
 from orjson import loads
 
 from slastream.core.units import Instant
+from slastream.stream.kafka_client import Broker
 from slastream.web.follower import Follower
 from slastream.web.notify_alerts import Board
 
@@ -15,7 +16,7 @@ BREACHES, VERDICTS = "sla.breaches", "sla.verdicts"
 _STATUS = b'"breached"'
 
 
-def followers(broker: str, board: Board) -> tuple[Follower, Follower]:
+def followers(broker: Broker, board: Board) -> tuple[Follower, Follower]:
     """Of facts and of verdicts. Let the first be complete before the second runs: verdicts of unknown facts are left out."""
 
     def tell_fact(record: Any) -> None:

@@ -28,6 +28,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from slastream.core.units import Instant
 from slastream.errors import PolicyError
 from slastream.ingest.signatures import signed_headers
+from slastream.stream.kafka_client import Broker, client_arguments
 from slastream.web.follower import RETRY_SECONDS
 from slastream.web.notify_file import Network, WebhookFile
 from slastream.web.notify_log import BREACHES
@@ -87,7 +88,9 @@ class GuardedResolver(AbstractResolver):
 class Webhook:
     """One receiver. `run` delivers until cancelled."""
 
-    def __init__(self, file: WebhookFile, broker: str, group: str, metrics: NotifyMetrics, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, file: WebhookFile, broker: Broker, group: str, metrics: NotifyMetrics, tls: ssl.SSLContext
+    ) -> None:
         self.name = file.name
         self._file = file
         self._broker = broker
@@ -108,7 +111,7 @@ class Webhook:
 
     async def _follow(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._broker.split(","),
+            **client_arguments(self._broker),
             group_id=self._group,
             auto_offset_reset="earliest",
             enable_auto_commit=False,

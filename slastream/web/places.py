@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from orjson import dumps, loads
 
 from slastream.ingest.adapting import Place
+from slastream.stream.kafka_client import Broker, client_arguments
 from slastream.web.event_log import Entry
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ RETRY_SECONDS = 1.0
 class Places:
     """Places by episode, of each source that needs them. `run` follows the topic; everything is on one loop."""
 
-    def __init__(self, broker: str, sources: Iterable[str]) -> None:
+    def __init__(self, broker: Broker, sources: Iterable[str]) -> None:
         self._broker = broker
         self._by_source: dict[str, dict[str, Place]] = {name: {} for name in sources}
         self.why_behind: str | None = f"{EPISODES} is not read yet" if self._by_source else None
@@ -64,7 +65,7 @@ class Places:
 
     async def _follow(self) -> None:
         consumer = AIOKafkaConsumer(
-            EPISODES, bootstrap_servers=self._broker.split(","), group_id=None, auto_offset_reset="earliest"
+            EPISODES, **client_arguments(self._broker), group_id=None, auto_offset_reset="earliest"
         )
         try:
             await consumer.start()

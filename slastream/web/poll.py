@@ -27,6 +27,7 @@ from slastream.errors import DeliveryError, EventError, PolicyError, SnapshotErr
 from slastream.ingest.adapter_options import read_options
 from slastream.ingest.adapters import AdapterOptions, adapter
 from slastream.ingest.mapping import Mapping, compile_mapping
+from slastream.stream.kafka_client import Broker, check_broker
 from slastream.web.event_log import EventLog, entry_of
 from slastream.web.poll_file import CURSOR, PollFile, read_poll_file
 from slastream.wire.events import decode_event
@@ -65,7 +66,7 @@ class Round(NamedTuple):
     state: State
 
 
-def run_poll(config: str, broker: str | None, *, is_once: bool) -> tuple[list[Event], int]:
+def run_poll(config: str, broker: Broker | None, *, is_once: bool) -> tuple[list[Event], int]:
     """Poll until SIGTERM, or once; events of the only round and how many records were refused.
 
     Without a `broker` nothing is written, and no state kept. Raises PolicyError and DeliveryError.
@@ -262,8 +263,10 @@ def _with(url: str, parameter: str, number: int) -> str:
 # ---- rounds
 
 
-async def _once(poller: Poller, broker: str | None) -> tuple[list[Event], int]:
+async def _once(poller: Poller, broker: Broker | None) -> tuple[list[Event], int]:
     """One round; without a broker it only shows what there is."""
+    if broker is not None:
+        await check_broker(broker)
     state = State(None, frozenset()) if broker is None else poller.load_state()
     found = await poller.round(state)
     for each in found.refused:
@@ -277,10 +280,12 @@ async def _once(poller: Poller, broker: str | None) -> tuple[list[Event], int]:
     return found.events, len(found.refused)
 
 
-async def _for_ever(poller: Poller, broker: str) -> tuple[list[Event], int]:
+async def _for_ever(poller: Poller, broker: Broker) -> tuple[list[Event], int]:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with contextlib.suppress(DeliveryError):  # it may come later
+        await check_broker(broker)
     state, failures = poller.load_state(), 0
     event_log = EventLog(broker, ANSWER_SECONDS)
     async with _connected(event_log):

@@ -12,13 +12,14 @@ import yaml
 from slastream import errors
 from slastream.cli import build_parser
 from slastream.wire.events import REASONS
-from slastream.wire.settings import PREFIX, NotifyOptions, WorkerOptions
+from slastream.wire.settings import PREFIX, SETTING_OF, NotifyOptions, WorkerOptions
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 WRITTEN = [page for page in PAGES if page.name == "README.md" or page.is_relative_to(ROOT / "docs")]
 EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in WRITTEN)
 COMMANDS_PAGE = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+KAFKA_SECTION = COMMANDS_PAGE[COMMANDS_PAGE.index("## TLS and login of Kafka") :]
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
@@ -53,7 +54,8 @@ def test_every_command_has_a_section(command: str) -> None:
 
 @pytest.mark.parametrize(("command", "argument"), list(arguments()))
 def test_every_argument_is_told_in_the_section_of_its_command(command: str, argument: str) -> None:
-    assert re.search(rf"(?<![\w-]){re.escape(argument)}(?![\w-])", section_of(command))
+    section = KAFKA_SECTION if argument.startswith("--kafka-") else section_of(command)
+    assert re.search(rf"(?<![\w-]){re.escape(argument)}(?![\w-])", section)
 
 
 def test_no_section_is_about_a_command_that_is_not_there() -> None:
@@ -64,6 +66,12 @@ def test_no_section_is_about_a_command_that_is_not_there() -> None:
 def test_every_setting_is_told_with_its_variable(setting: str) -> None:
     assert f"`{setting}`" in COMMANDS_PAGE
     assert f"`{PREFIX}{setting.upper()}`" in COMMANDS_PAGE
+
+
+@pytest.mark.parametrize("setting", [name for name in SETTING_OF.values() if name.startswith("kafka_")])
+def test_every_setting_of_kafka_is_told_with_its_variable(setting: str) -> None:
+    assert setting == "kafka_password" or f"`{setting}`" in KAFKA_SECTION
+    assert f"`{PREFIX}{setting.upper()}`" in KAFKA_SECTION
 
 
 @pytest.mark.parametrize("setting", [one.name for one in fields(NotifyOptions) if one.name != "broker"])

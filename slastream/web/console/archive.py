@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from slastream.errors import DeliveryError
+from slastream.stream.kafka_client import Broker, client_arguments
 from slastream.web.console.tickets import Place
 
 READ_SECONDS = 10.0
@@ -20,7 +21,7 @@ FETCH_BYTES = 65_536
 class Archive:
     """One consumer without a group, used by one request at a time; made anew when it fails."""
 
-    def __init__(self, broker: str) -> None:
+    def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._consumer: Any = None
         self._turn = asyncio.Lock()
@@ -43,7 +44,7 @@ class Archive:
     async def _started(self) -> Any:
         if self._consumer is None:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._broker.split(","),
+                **client_arguments(self._broker),
                 group_id=None,
                 auto_offset_reset="none",
                 isolation_level="read_committed",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from slastream.core.units import Instant
 from slastream.errors import DeliveryError
+from slastream.stream.kafka_client import Broker
 from slastream.stream.topics import list_topics
 from slastream.web.console.monitored import REMEMBERED
 from slastream.web.console.tickets import Place
@@ -30,7 +31,7 @@ class Progress(NamedTuple):
 class Reading:
     """Follows all topics; `run` until cancelled."""
 
-    def __init__(self, broker: str, view: View) -> None:
+    def __init__(self, broker: Broker, view: View) -> None:
         since = Instant(time.time_ns() // 1000 - REMEMBERED)
         self._broker = broker
         self._followers = {
