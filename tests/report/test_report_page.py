@@ -16,6 +16,7 @@ from slastream.report.as_html import Names, report_html
 from slastream.report.as_pdf import report_pdf
 from slastream.report.words import LANGUAGES
 
+from . import everything
 from .report_looks import faults_of
 from .report_scenario import report_of, worked_example
 
@@ -24,8 +25,9 @@ VOID = {"meta", "br", "link", "img", "hr", "input", "rect", "line", "circle", "p
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The worked example in each language."""
-    report = report_of(tmp_path_factory.mktemp("report"), worked_example())
+    """A month with everything, in each language."""
+    folder = tmp_path_factory.mktemp("report")
+    report = report_of(folder, everything.events(), "2026-03", "acme", policy=everything.POLICY)
     names = Names("policy of acme.yaml", ("events.jsonl",))
     return {language: report_html(report, language, names).decode() for language in LANGUAGES}
 
@@ -90,12 +92,12 @@ def test_nothing_is_fetched(pages: dict[str, str], language: str) -> None:
 def test_every_chart_says_what_it_shows_and_every_table_what_its_cells_are_of(pages: dict[str, str]) -> None:
     page = pages["en"]
     charts = re.findall(r'<svg class="chart" role="img".*?</svg>', page, re.DOTALL)
-    assert len(charts) >= 6
+    assert len(charts) >= 20
     for chart in charts:
         assert re.search(r"<title id=\"c\d+t\">[^<]+</title><desc id=\"c\d+d\">[^<]+</desc>", chart)
         assert not re.search(r"nan|inf", re.sub(r">[^<]*<", "><", chart))
     tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
-    assert len(tables) >= 8
+    assert len(tables) >= 25
     for table in tables:
         assert re.search(r"<caption>[^<]+</caption>", table)
         assert table.count("<th ") == table.count('<th scope="')
@@ -124,7 +126,7 @@ def test_it_prints_as_pdf(pages: dict[str, str]) -> None:
         pytest.skip("no chromium on the PATH")
     printed = report_pdf(pages["de"].encode(), "de")
     assert printed.startswith(b"%PDF-")
-    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 12
+    assert 8 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 16
 
 
 def test_without_a_font_of_the_language_a_pdf_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

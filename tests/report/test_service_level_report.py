@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-import re
+from collections.abc import Iterator
+from decimal import Decimal
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,9 +18,10 @@ from slastream.errors import PolicyError
 from slastream.report.as_csv import report_csv
 from slastream.report.as_html import Names, report_html
 from slastream.report.as_json import report_json
-from slastream.report.figures import Share
+from slastream.report.figures import ServiceLevelReport, Share
 from slastream.report.report_period import parse_period
 
+from . import everything
 from .report_scenario import report_of, ticket, worked_example, write
 
 NAMES = Names("policy.yaml", ("events.jsonl",))
@@ -165,30 +167,133 @@ def at(document: Any, path: str) -> Any:
     return document
 
 
-def test_the_page_and_the_csv_carry_the_numbers_of_the_json(tmp_path: Path) -> None:
-    report = report_of(tmp_path, worked_example())
-    document = json.loads(report_json(report))
+@pytest.fixture(scope="module")
+def everything_report(tmp_path_factory: pytest.TempPathFactory) -> ServiceLevelReport:
+    folder = tmp_path_factory.mktemp("everything")
+    return report_of(folder, everything.events(), "2026-03", "acme", policy=everything.POLICY)
+
+
+def test_the_page_and_the_csv_carry_the_numbers_of_the_json(everything_report: ServiceLevelReport) -> None:
+    document = json.loads(report_json(everything_report))
     page = Data()
-    page.feed(report_html(report, "de", NAMES).decode())
-    assert len(page.found) > 60
+    page.feed(report_html(everything_report, "de", NAMES).decode())
+    assert len(page.found) > 400
     for path, value in page.found:
         known = at(document, path)
         assert value == ("" if known is None else str(known)), path
-    rows = list(csv.DictReader(io.StringIO(report_csv(report).decode("utf-8-sig"))))
-    assert len(rows) > 200
+    rows = list(csv.DictReader(io.StringIO(report_csv(everything_report).decode("utf-8-sig"))))
     for row in rows:
         assert row["value"] == str(at(document, row["figure"])), row
     assert {path for path, value in page.found if value} <= {row["figure"] for row in rows}
 
 
-def test_every_number_of_the_json_but_lists_and_instants_is_a_line_of_the_csv(tmp_path: Path) -> None:
-    report = report_of(tmp_path, worked_example())
-    document = json.loads(report_json(report))
+def test_every_number_of_the_json_but_lists_and_instants_is_a_line_of_the_csv(
+    everything_report: ServiceLevelReport,
+) -> None:
+    document = json.loads(report_json(everything_report))
     document.pop("evidence")
-    numbers = len(re.findall(r'": -?\d', json.dumps(document))) - len(
-        re.findall(r'evidence": \d', json.dumps(document))
+    numbers = sum(not name.endswith("evidence") for name, _ in numbers_of("", document))
+    assert len(report_csv(everything_report).decode("utf-8-sig").splitlines()) - 1 == numbers > 1000
+
+
+def numbers_of(name: str, value: Any) -> Iterator[tuple[str, float]]:
+    match value:
+        case dict():
+            for key, one in value.items():
+                yield from numbers_of(key, one)
+        case list():
+            for one in value:
+                yield from numbers_of(name, one)
+        case bool() | None | str():
+            return
+        case _:
+            yield name, value
+
+
+# ---- contracts, suppliers, users -------------------------------------------------------------------------------------
+
+
+def test_who_had_the_tickets_adds_up(everything_report: ServiceLevelReport) -> None:
+    found = everything_report.efficient
+    assert {one.party for one in found.parties} == {"group", "provider", "requester", "idle"}
+    assert all(one.held_us > 0 for one in found.parties)
+    assert sum(one.held_us for one in found.parties) == found.total_us
+    assert sum(one.held_us for one in everything_report.group_times) == found.total_us
+    suppliers = everything_report.outsourcing
+    assert {one.provider for one in suppliers.providers} == {"hosting-co", "cloud-inc"}
+    assert sum(one.held_us for one in suppliers.providers) == suppliers.held_us
+    assert suppliers.kept == next(one.kept for one in everything_report.promises if one.agreement == "hosting")
+
+
+def test_the_causes_of_breaches_add_up_to_the_breaches_of_promises_to_customers(
+    everything_report: ServiceLevelReport,
+) -> None:
+    broken = [one for one in everything_report.breaches if one.agreement == "gold"]
+    assert sum(one.breaches for one in everything_report.breach_causes) == len(broken) > 0
+
+
+def test_a_statement_of_credits_adds_up_and_names_what_it_leaves_out(everything_report: ServiceLevelReport) -> None:
+    [statement] = everything_report.credits
+    assert statement.is_final
+    assert sum(one.credit for one in statement.items) == statement.sum
+    assert statement.credit == statement.payable + statement.earned_back
+    for item in statement.items:
+        fee_share = Decimal(0) if item.below is None else BANDS[item.below]
+        assert item.credit == fee_share * item.weight * 10000
+        assert (
+            len(everything_report.evidence[item.evidence - 1].missed) <= item.total - item.met
+            or item.promise == "uptime"
+        )
+    assert {one.reason for one in statement.excluded} == {"Moving house, agreed on 3 March"}
+    march = [one.credit for one in everything_report.credit_months if one.period == "2026-03"]
+    assert march == [statement.credit]
+    assert len(everything_report.credit_months) == 13
+
+
+BANDS = {Decimal("0.95"): Decimal("0.05"), Decimal("0.90"): Decimal("0.10")}
+
+
+def test_volumes_and_tickets_out_of_scope_are_counted(everything_report: ServiceLevelReport) -> None:
+    [scope] = everything_report.scopes
+    page = everything_report.evidence[scope.evidence - 1]
+    assert (page.kept, len(page.missed)) == ((), scope.out_of_scope)
+    assert scope.out_of_scope > 0
+    assert sum(one.tickets for one in scope.volumes) == scope.in_scope
+    assert {one.name: one.level for one in scope.volumes} == {"incidents": "within", "requests": "within"}
+
+
+def test_what_users_say_adds_up(everything_report: ServiceLevelReport) -> None:
+    found = everything_report.satisfaction
+    assert sum(one.ratings for one in found.by_verdict) == found.ratings == found.months[-1].ratings > 0
+    assert found.met_but_unhappy.total == next(one.ratings for one in found.by_verdict if one.verdict == "met")
+    [promise] = found.promises
+    assert promise.happy == found.happy
+    page = everything_report.evidence[found.met_but_unhappy_evidence - 1]
+    assert (len(page.missed), len(page.kept) + len(page.missed)) == (
+        found.met_but_unhappy.met,
+        found.met_but_unhappy.total,
     )
-    assert len(report_csv(report).decode("utf-8-sig").splitlines()) - 1 == numbers
+
+
+def test_the_statement_of_another_customer_is_in_no_report(tmp_path: Path) -> None:
+    events = [*everything.events(), ticket(1, "2026-03-05T08:00:00Z", "new", service="till", customer="zenith")]
+    policy = everything.POLICY + OF_ZENITH
+    everybody = report_of(tmp_path, events, "2026-03", None, policy=policy)
+    assert {one.agreement for one in everybody.credits} == {"gold", "silver"}
+    ours = report_of(tmp_path, events, "2026-03", "acme", policy=policy)
+    assert {one.agreement for one in ours.credits} == {"gold"}
+    assert b"silver" not in report_html(ours, "en", NAMES)
+
+
+OF_ZENITH = """
+  silver:
+    kind: sla
+    customer: zenith
+    rank: 2
+    objective: {target: 95%, period: month, basis: due}
+    promises: {resolution: {metric: resolution, within: 8h}}
+    credits: {fee: 5000 EUR, bands: [{below: 95%, credit: 5%}]}
+"""
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
