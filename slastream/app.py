@@ -26,6 +26,7 @@ from slastream.report.explain import nearest_of
 from slastream.report.figures import ServiceLevelReport
 from slastream.report.report_period import ReportPeriod
 from slastream.report.report_source import customers_of, source_of
+from slastream.report.what_if import Judged, differences
 from slastream.wire.availability_lines import availability_line, incident_line, service_fact_line
 from slastream.wire.contract_lines import chain_line, experience_line, ledger_line, scope_line, statement_line
 from slastream.wire.control_lines import control_lines, maturity_lines, prediction_lines
@@ -175,6 +176,17 @@ def replay(policy: Policy, lines: Lines, until: Instant | None = None, show: str
     )
     engine.close()
     return Replayed(_shown(engine, services, show, rejected), rejected, engine.end)
+
+
+def what_if(policy: Policy, proposed: Policy, lines: Lines, until: Instant | None = None) -> Replayed:
+    """What a proposed policy would have made of a log: `what_if.differences`. Both see the same events and end."""
+    reads = [read_log(one, lines, until) for one in (policy, proposed)]
+    for read in reads:
+        read.engine.close()
+    before, after = (Judged(read.engine, read.services) for read in reads)
+    end = before.tickets.end
+    told = iter(()) if end is None else differences(before, after, end)
+    return Replayed(told, reads[0].rejected, end)
 
 
 def service_level_report(

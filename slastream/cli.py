@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from slastream.errors import DeliveryError, PolicyError, SlastreamError
 
 if TYPE_CHECKING:
+    from slastream.app import Replayed
     from slastream.core.calendars import Calendar
     from slastream.core.units import Instant
     from slastream.wire.settings import Kafka
@@ -94,6 +95,15 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--format", default="jsonl", choices=("jsonl", "csv", "table"))
     replay.add_argument("--out", metavar="FILE", help="write there instead of stdout")
     replay.set_defaults(run=run_replay)
+
+    what_if = commands.add_parser("whatif", help="what a proposed policy would change of the verdicts on a log")
+    what_if.add_argument("policy", metavar="POLICY")
+    what_if.add_argument("proposed", metavar="PROPOSED", help="the policy that is proposed")
+    what_if.add_argument("files", metavar="FILE", nargs="+")
+    what_if.add_argument("--until", metavar="T", help="the end of time; left out: the newest event")
+    what_if.add_argument("--format", default="jsonl", choices=("jsonl", "csv", "table"))
+    what_if.add_argument("--out", metavar="FILE", help="write there instead of stdout")
+    what_if.set_defaults(run=run_what_if)
 
     importing = commands.add_parser("import", help="turn CSV, JSON or JSONL of any system into events")
     importing.add_argument(
@@ -320,8 +330,30 @@ def run_replay(options: argparse.Namespace) -> int:
     with counted("events") as progress:
         result = replay(policy, lines_counted(lines, progress), until, options.show)
     if options.show != "rejected":
-        for one in result.rejected:
-            print(f"{one.file}:{one.line}: {one.path}: {one.reason}: {one.message}", file=sys.stderr)
+        _tell_rejected(result)
+    with open_output(options.out) as out:
+        write_lines(result.lines, options.format, out)
+    return DONE
+
+
+def _tell_rejected(result: "Replayed") -> None:
+    for one in result.rejected:
+        print(f"{one.file}:{one.line}: {one.path}: {one.reason}: {one.message}", file=sys.stderr)
+
+
+def run_what_if(options: argparse.Namespace) -> int:
+    from slastream.app import lines_counted, lines_of_files, load_policy_path, what_if
+    from slastream.local.output import open_output, write_lines
+    from slastream.local.progress import counted
+
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    policy, proposed = load_policy_path(options.policy), load_policy_path(options.proposed)
+    until = None if options.until is None else _instant("--until", options.until)
+    lines = lines_of_files(options.files)
+    with counted("events") as progress:
+        result = what_if(policy, proposed, lines_counted(lines, progress), until)
+    _tell_rejected(result)
     with open_output(options.out) as out:
         write_lines(result.lines, options.format, out)
     return DONE

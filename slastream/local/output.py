@@ -16,6 +16,9 @@ from slastream.errors import PolicyError
 TABLE_COLUMNS = (
     "kind", "ticket_id", "service", "agreement", "promise", "cycle", "fact", "status", "threshold", "at", "due_at", "stopped_at",
     "breached_at", "elapsed_seconds", "remaining_seconds", "window", "basis", "ratio", "budget_remaining", "line", "reason", "path",
+    "points", "inside", "limits", "signals", "capability", "trend", "ended", "cancelled", "overridden", "reopened",
+    "priority_changed_after_warning", "paused_before_due", "pauses", "tickets", "open", "predicted", "expected_breaches", "chance",
+    "before", "after", "clocks", "differing", "statuses",
 )  # fmt: skip
 BATCH = 4096
 
@@ -98,6 +101,10 @@ def _write_table(lines: list[dict[str, Any]], out: BinaryIO) -> None:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, list):
+        return "; ".join(map(_cell, value))
     if isinstance(value, dict):
-        return f"{value.get('kind')} {str(value.get('start'))[:10]}"
+        if "start" in value:
+            return f"{value.get('kind')} {str(value['start'])[:10]}"
+        return ", ".join(f"{name} {_cell(one) or '–'}" for name, one in value.items())
     return str(value)
