@@ -455,6 +455,8 @@ class Ticket:
             self._begin(clock, at, is_paused, event).plan(at, cause)
             return
         last.reopen(at, is_paused, cause, self._declared)
+        if is_paused:
+            last.note_pause(self._has_reason(event))
         has_moved = last.override is not None
         if is_other and last.breached_at is None:
             last.retarget(selection, at, carries=rule.on_change == "carry")

@@ -59,6 +59,11 @@ def test_the_closed_time_before_a_reopening_is_no_pause() -> None:
     assert signs(policy(), event("08:00", "new"), event("09:00", "resolved"), event("10:00", "open")) == {"reopened": 1}
 
 
+def test_a_ticket_opened_again_into_a_pause_has_one() -> None:
+    events = event("08:00", "new"), event("09:00", "resolved"), event("10:00", "pending"), event("11:00", "resolved")
+    assert signs(policy(), *events) == {"reopened": 1, "pauses": 1}
+
+
 @pytest.mark.parametrize("on_reopen", ["resume", "new_cycle", "ignore"])
 def test_a_ticket_opened_again_is_reopened_whatever_becomes_of_the_clock(on_reopen: str) -> None:
     text = policy(promise={"on_reopen": on_reopen})

@@ -205,6 +205,7 @@ def clocks(
                 if cycle.broken is None:
                     cycle.fixed_due = None
                 cycle.stopped, cycle.labels, cycle.since, cycle.is_paused = None, None, at, status in pauses
+                cycle.pauses += cycle.is_paused
                 if cycle.broken is None:
                     retarget(cycle, targets[update.priority], at, reassesses)
             else:
