@@ -1,12 +1,15 @@
 """The file of one webhook of `slastream notify`: YAML to where facts go and how they are signed, or every problem with its line."""
 
 import base64
+import contextlib
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from slastream.errors import PolicyError
 from slastream.ingest.signatures import STANDARD_WEBHOOKS
+from slastream.web.addresses import Network, why_refused
 from slastream.web.connection_file import ConnectionReader
 from slastream.wire.yaml_nodes import Entry, Problem, line_of, parse
 
@@ -21,7 +24,6 @@ BEGINS = ("now", "oldest")
 LEAST_SECRET_BYTES = 24
 """**Source:** Standard Webhooks, "signature scheme": between 24 and 64 bytes."""
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 ReadFile = Callable[[str], bytes]
 """The bytes of a file that the configuration names, beside it; raises OSError."""
 
@@ -67,10 +69,14 @@ class _Reader(ConnectionReader):
             return None
         self.required(root, top, "name", "url", "secret_file")
         networks = self._networks(top.get("allow_networks"))
+        url = self.address(top.get("url"), "the signature says who sends, so leave them out")
+        with contextlib.suppress(ValueError):  # a name is looked at when it is resolved
+            if url and (why := why_refused(urlsplit(url).hostname or "", networks)) is not None:
+                self.bad(top["url"], why)
         begin = None if "begin" not in top else self.word(top["begin"], BEGINS)
         return WebhookFile(
             name=self.text_of(top.get("name"), "a name; it is part of the consumer group"),
-            url=self.address(top.get("url"), "the signature says who sends, so leave them out"),
+            url=url,
             secrets=self._secrets(top.get("secret_file")),
             facts=self._facts(top.get("facts")),
             begin=begin or "now",

@@ -9,28 +9,26 @@ whatever name it hides behind: a URL must not be a way to reach what only this m
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import random
-import socket
 import ssl
 import time
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownMemberIdError
 
 from slastream.core.units import Instant
-from slastream.errors import PolicyError
+from slastream.errors import DeliveryError, PolicyError
 from slastream.ingest.signatures import signed_headers
 from slastream.stream.kafka_client import Broker, client_arguments
+from slastream.stream.topics import list_topics
+from slastream.web.addresses import GuardedResolver
 from slastream.web.follower import RETRY_SECONDS
-from slastream.web.notify_file import Network, WebhookFile
+from slastream.web.notify_file import WebhookFile
 from slastream.web.notify_log import BREACHES
 from slastream.web.notify_metrics import NotifyMetrics
 
@@ -40,49 +38,6 @@ LONGEST_BACKOFF_SECONDS = 300.0
 FIRST_BACKOFF_SECONDS = 0.5
 MOST_RECORDS = 100
 DAY_MS = 86_400_000
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-class RefusedAddressError(OSError):
-    """The receiver is at an address that nobody may be sent to."""
-
-
-def why_refused(address: str, allowed: Sequence[Network]) -> str | None:
-    """None for an address of the Internet, or of an allowed network; else what it is."""
-    ip = _inner(ipaddress.ip_address(address.partition("%")[0]))
-    is_outside = ip.is_global and not ip.is_multicast and not ip.is_reserved
-    if is_outside or any(ip.version == network.version and ip in network for network in allowed):
-        return None
-    return f"{address} is no address of the Internet; if it is meant, write it into allow_networks"
-
-
-def _inner(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The IPv4 address that an IPv6 address stands for, where it does."""
-    if isinstance(ip, ipaddress.IPv4Address):
-        return ip
-    if ip in _NAT64:
-        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None) or ip
-
-
-class GuardedResolver(AbstractResolver):
-    """Names to addresses that are allowed; all of them must be."""
-
-    def __init__(self, allowed: Sequence[Network]) -> None:
-        self._allowed = allowed
-        self._resolver = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        for one in found:
-            if (why := why_refused(one["host"], self._allowed)) is not None:
-                raise RefusedAddressError(why)
-        return found
-
-    async def close(self) -> None:
-        await self._resolver.close()
 
 
 class Webhook:
@@ -103,14 +58,40 @@ class Webhook:
         while True:
             try:
                 await self._follow()
-            except (KafkaError, OSError) as error:
+            except (KafkaError, OSError, DeliveryError) as error:
                 if (why := repr(error)) != said:
                     log.error("%s: %s at %s cannot be read: %s; trying again", self.name, BREACHES, self._broker, why)
                 said = why
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _follow(self) -> None:
+    async def _begin(self) -> None:
+        """Commit the end of each partition of which nothing was ever committed, so that a crash before the first fact finds it.
+
+        Not when partitions are assigned: aiokafka looks for a position of its own meanwhile.
+        """
         consumer = AIOKafkaConsumer(
+            **client_arguments(self._broker), group_id=self._group, enable_auto_commit=False
+        )
+        try:
+            await consumer.start()
+            topics = await list_topics(self._broker)
+            count = next(topic.partitions for topic in topics if topic.name == BREACHES)
+            partitions = [TopicPartition(BREACHES, number) for number in range(count)]
+            consumer.assign(partitions)
+            fresh = [one for one in partitions if await consumer.committed(one) is None]
+            if fresh:
+                await consumer.commit(await consumer.end_offsets(fresh))
+                log.info("%s: starts with the next fact in %d partitions", self.name, len(fresh))
+        except (CommitFailedError, UnknownMemberIdError):
+            log.info("%s: another process delivers already", self.name)
+        finally:
+            await consumer.stop()
+
+    async def _follow(self) -> None:
+        if self._file.begin == "now":
+            await self._begin()
+        consumer = AIOKafkaConsumer(
+            BREACHES,
             **client_arguments(self._broker),
             group_id=self._group,
             auto_offset_reset="earliest",
@@ -118,7 +99,6 @@ class Webhook:
             isolation_level="read_committed",
             max_poll_interval_ms=DAY_MS,  # a receiver may be away for long; whether this process lives, heartbeats say
         )
-        consumer.subscribe([BREACHES], listener=_Starts(consumer, self._file))
         connector = aiohttp.TCPConnector(resolver=GuardedResolver(self._file.allow_networks), ssl=self._tls)
         timeout = aiohttp.ClientTimeout(total=self._file.timeout_seconds)
         try:
@@ -140,22 +120,22 @@ class Webhook:
         for record in records:
             if partition not in consumer.assignment():
                 return
-            await self._deliver(session, record)
-            try:
-                await consumer.commit({partition: record.offset + 1})
-            except (CommitFailedError, IllegalStateError):
-                return
+            if await self._deliver(session, record) or record is records[-1]:
+                try:
+                    await consumer.commit({partition: record.offset + 1})
+                except (CommitFailedError, IllegalStateError):
+                    return
 
-    async def _deliver(self, session: aiohttp.ClientSession, record: Any) -> None:
-        """Returns when the receiver has the fact, does not want it, or has not taken it for too long."""
+    async def _deliver(self, session: aiohttp.ClientSession, record: Any) -> bool:
+        """Returns when the receiver has the fact, or has not taken it for too long; false when it does not want it."""
         try:
             fact = orjson.loads(record.value)
             fact_id, word, at = fact["id"], fact["fact"], fact["at"]
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             log.error("%s %d at %d is left out: %r", BREACHES, record.partition, record.offset, error)
-            return
+            return False
         if word not in self._file.facts:
-            return
+            return False
         body = orjson.dumps({"type": f"sla.{word}", "timestamp": at, "data": fact})
         self._metrics.note_waiting(self.name)
         if await self._is_taken(session, fact_id, body):
@@ -164,6 +144,7 @@ class Webhook:
             self._metrics.count(self.name, "given_up")
             log.error("%s: fact %s is given up: it was not taken in time", self.name, fact_id)
         self._metrics.note_told(self.name)
+        return True
 
     async def _is_taken(self, session: aiohttp.ClientSession, fact_id: str, body: bytes) -> bool:
         give_up_at, failures = time.monotonic() + self._file.give_up_seconds, 0
@@ -184,24 +165,16 @@ class Webhook:
         headers = signed_headers(self._file.secrets, fact_id, body, Instant(time.time_ns() // 1000))
         headers["Content-Type"] = "application/json"
         try:
-            if (why := _refused_literal(self._file)) is not None:
-                return why, 0
             async with session.post(self._file.url, data=body, headers=headers, allow_redirects=False) as answer:
                 if 200 <= answer.status < 300:
                     return None, 0
                 return f"the receiver answers {answer.status}", _retry_after(answer.headers.get("Retry-After", ""))
         except TimeoutError:
             return f"the receiver does not answer within {self._file.timeout_seconds:g} s", 0
+        except aiohttp.InvalidURL:
+            return "the receiver's address cannot be used", 0
         except (aiohttp.ClientError, OSError) as error:
             return f"the receiver cannot be reached: {error.__cause__ or error}", 0
-
-
-def _refused_literal(file: WebhookFile) -> str | None:
-    """An address that is written as such is not resolved, so it is looked at here."""
-    host = urlsplit(file.url).hostname or ""
-    with contextlib.suppress(ValueError):
-        return why_refused(host, file.allow_networks)
-    return None
 
 
 def _retry_after(text: str) -> float:
@@ -212,27 +185,6 @@ def _backoff(failures: int) -> float:
     """Doubled each time, with up to half of it more by chance."""
     doubled = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(failures, 20))
     return doubled * (1 + random.random() / 2)  # noqa: S311  # no secret
-
-
-class _Starts(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
-    """Where a partition starts of which nothing was ever committed: a start is committed too, so that a crash finds it."""
-
-    def __init__(self, consumer: Any, file: WebhookFile) -> None:
-        self._consumer = consumer
-        self._name = file.name
-        self._begin = file.begin
-
-    async def on_partitions_revoked(self, revoked: Any) -> None:
-        """Nothing: what was delivered is committed."""
-
-    async def on_partitions_assigned(self, assigned: Any) -> None:
-        fresh = [one for one in assigned if await self._consumer.committed(one) is None]
-        if fresh and self._begin == "now":
-            ends = await self._consumer.end_offsets(fresh)
-            await self._consumer.commit(ends)
-            for partition, end in ends.items():
-                self._consumer.seek(partition, end)
-            log.info("%s: starts with the next fact in %d partitions", self._name, len(ends))
 
 
 def tls_of(file: WebhookFile, ca_path: str | None) -> ssl.SSLContext:

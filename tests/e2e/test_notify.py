@@ -3,24 +3,20 @@
 import asyncio
 import json
 import re
-import shutil
-import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import orjson
 import pytest
-from e2e_harness import REPOSITORY, Worker, broker_with_topics, facts, produce, wait_until
-from grafana.prometheus_harness import free_port, program
+from e2e_harness import Worker, broker_with_topics, facts, produce, wait_until
+from grafana.alertmanager_harness import Alertmanager, Process, Request, receiver
+from grafana.prometheus_harness import free_port
 
 from slastream.core.units import Instant
 from slastream.ingest.signatures import STANDARD_WEBHOOKS, why_not_genuine
@@ -38,62 +34,6 @@ ALERTMANAGER = """
 route: {{receiver: pager, group_by: ['...'], group_wait: 0s, group_interval: 1s, repeat_interval: 4h}}
 receivers: [{{name: pager, webhook_configs: [{{url: 'http://127.0.0.1:{port}/', send_resolved: true}}]}}]
 """
-
-
-class Request(NamedTuple):
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@contextmanager
-def receiver(status: Callable[[], int] = lambda: 200) -> Iterator[tuple[int, list[Request]]]:
-    """A server that keeps what it gets; its port and the requests that it answered with 200."""
-    kept: list[Request] = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            request = Request(dict(self.headers), self.rfile.read(int(self.headers["Content-Length"])))
-            code = status()
-            if code == 200:
-                kept.append(request)
-            self.send_response(code)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1], kept
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-class Process:
-    """A program that is killed and started again under the same name; its log goes on."""
-
-    def __init__(self, arguments: list[str], log: Path) -> None:
-        self._arguments = arguments
-        self.log_path = log
-        self.start()
-
-    def start(self) -> None:
-        with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(self._arguments, stdout=log, stderr=subprocess.STDOUT, cwd=REPOSITORY)
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.process.kill()
-        self.process.wait(10)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.kill()
 
 
 class Notify(Process):
@@ -119,25 +59,17 @@ class Notify(Process):
         return float(found[1]) if found else 0.0
 
 
-class Alertmanager(Process):
+class SavingAlertmanager(Alertmanager):
+    """Writes what it has told to its disk each second."""
+
     def __init__(self, folder: Path, port: int) -> None:
-        name = "prometheus-alertmanager" if shutil.which("prometheus-alertmanager") else "alertmanager"
-        self.url = f"http://127.0.0.1:{free_port()}"
-        self._saved = folder / "data" / "nflog"
-        (folder / "alertmanager.yml").write_text(ALERTMANAGER.format(port=port))
-        super().__init__(
-            [
-                program(name), f"--config.file={folder / 'alertmanager.yml'}", f"--storage.path={folder / 'data'}",
-                f"--web.listen-address={self.url.removeprefix('http://')}", "--cluster.listen-address=",
-                "--data.maintenance-interval=1s",
-            ],
-            folder / "alertmanager.log",
-        )  # fmt: skip
+        super().__init__(folder, ALERTMANAGER.format(port=port), "--data.maintenance-interval=1s")
+        self.url = f"http://{self.address}"
 
     def wait_saved(self) -> None:
-        """What it has passed on is on its disk: it writes that down now and then only."""
-        now = time.time()
-        wait_until(lambda: self._saved.exists() and self._saved.stat().st_mtime > now + 0.5, 30, "nflog is saved")
+        """What it has told by now is on its disk."""
+        now, saved = time.time(), self.data / "nflog"
+        wait_until(lambda: saved.exists() and saved.stat().st_mtime > now + 0.5, 30, "nflog is saved")
 
 
 class Desk:
@@ -191,7 +123,7 @@ def test_each_breach_is_paged_once_and_resolved_once_though_worker_notify_and_al
     tickets = {"ALONE", "WORKER", "NOTIFY", "DOWN", "MERGED"}
     with (
         receiver() as (port, requests),
-        Alertmanager(tmp_path, port) as alertmanager,
+        SavingAlertmanager(tmp_path, port) as alertmanager,
         Notify(tmp_path, broker, "--alertmanager", alertmanager.url) as notify,
     ):
         desk = Desk(broker, requests)

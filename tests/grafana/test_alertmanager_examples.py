@@ -1,18 +1,16 @@
 """The routing examples, in the eyes of Alertmanager and of its `amtool`."""
 
 import json
-import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from grafana.prometheus_harness import free_port, program, wait_until
+from grafana.alertmanager_harness import Alertmanager
+from grafana.prometheus_harness import program, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / "examples" / "alertmanager"
@@ -57,9 +55,10 @@ def test_one_breach_is_one_page_and_one_that_notify_does_not_tell_is_one_too(tmp
     told = {"alertname": "SlaTicketBreached", "ticket_id": "OPS-1", **KEY}
     also = {"alertname": "SlaBreached", **KEY}
     other = {"alertname": "SlaBreached", **KEY, "service": "web"}
-    with alertmanager(tmp_path) as address:
+    with Alertmanager(tmp_path, LOCAL.read_text().replace("group_wait: 30s", "group_wait: 1s")) as server:
+        server.wait_ready()
         body = json.dumps([{"labels": labels} for labels in (told, also, other)]).encode()
-        url = f"http://{address}/api/v2/alerts"
+        url = f"http://{server.address}/api/v2/alerts"
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
         urllib.request.urlopen(request, timeout=10).close()
 
@@ -73,33 +72,3 @@ def test_one_breach_is_one_page_and_one_that_notify_does_not_tell_is_one_too(tmp
 
         expected = {("SlaTicketBreached", "mail"): False, ("SlaBreached", "mail"): True, ("SlaBreached", "web"): False}
         wait_until(lambda: held_back() == expected, 60, "the one that is told already is held back")
-
-
-@contextmanager
-def alertmanager(folder: Path) -> Iterator[str]:
-    name = "prometheus-alertmanager" if shutil.which("prometheus-alertmanager") else "alertmanager"
-    address = f"127.0.0.1:{free_port()}"
-    config = folder / "local.yml"
-    config.write_text(LOCAL.read_text().replace("group_wait: 30s", "group_wait: 1s"))
-    with (folder / "alertmanager.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                program(name), f"--config.file={config}", f"--storage.path={folder / 'data'}",
-                f"--web.listen-address={address}", "--cluster.listen-address=",
-            ],
-            stdout=log, stderr=log,
-        )  # fmt: skip
-
-    def is_ready() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://{address}/-/ready", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    try:
-        wait_until(is_ready, 60, "Alertmanager is ready")
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)

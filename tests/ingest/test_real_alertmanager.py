@@ -1,27 +1,16 @@
 """What a real Alertmanager sends, through the adapter: an alert fires, is repeated, and is resolved."""
 
 import json
-import shutil
-import socket
-import subprocess
-import threading
-import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
+from grafana.alertmanager_harness import Alertmanager, Request, receiver
+from grafana.prometheus_harness import wait_until
 
 from slastream.core.units import parse_instant
 from slastream.ingest.adapters import adapter
-
-PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Alertmanager: apt-get install prometheus-alertmanager")
 
 CONFIG = """
 route: {{receiver: slastream, group_by: [service], group_wait: 0s, group_interval: 1s, repeat_interval: 1s}}
@@ -34,67 +23,6 @@ STARTED = datetime(2026, 3, 2, 10, 0, 12, 345_000, UTC)
 LABELS = {"alertname": "CheckoutDown", "service": "checkout", "instance": "web01:9100", "severity": "critical"}
 
 
-@pytest.fixture
-def received() -> Iterator[tuple[int, list[bytes]]]:
-    """A receiver: its port, and the bodies that came."""
-    bodies: list[bytes] = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(202)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1], bodies
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@contextmanager
-def alertmanager(folder: Path, port: int) -> Iterator[str]:
-    config = folder / "alertmanager.yml"
-    config.write_text(CONFIG.format(port=port), encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    process = subprocess.Popen(
-        [
-            str(PROGRAM), f"--config.file={config}", f"--storage.path={folder / 'data'}", f"--web.listen-address={address}",
-            "--cluster.listen-address=",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        wait_until(lambda: _answers(address), "Alertmanager is ready")
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{address}/-/ready", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def wait_until(condition: Callable[[], bool], what: str, limit_seconds: float = 40) -> None:
-    deadline = time.monotonic() + limit_seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {limit_seconds} s: {what}"
-        time.sleep(0.05)
-
-
 def send(address: str, ends: datetime) -> None:
     alert = [{"labels": LABELS, "startsAt": STARTED.isoformat(), "endsAt": ends.isoformat()}]
     request = urllib.request.Request(
@@ -104,24 +32,24 @@ def send(address: str, ends: datetime) -> None:
         assert answer.status == 200
 
 
-def events(bodies: list[bytes]) -> list[dict[str, Any]]:
-    found = [adapter("alertmanager").events(body, {}) for body in list(bodies)]
+def events(requests: list[Request]) -> list[dict[str, Any]]:
+    found = [adapter("alertmanager").events(one.body, {}) for one in list(requests)]
     assert all(not one.refused and not one.ignored for one in found)
     return [event for one in found for event in one.events]
 
 
 def test_alert_that_fires_repeats_and_is_resolved_is_two_events(
-    tmp_path: Path, received: tuple[int, list[bytes]]
+    tmp_path: Path,
 ) -> None:
-    port, bodies = received
     now = datetime.now(UTC)
-    with alertmanager(tmp_path, port) as address:
-        send(address, now + timedelta(hours=1))
-        wait_until(lambda: len(bodies) >= 2, "the alert and its repetition")
+    with receiver() as (port, requests), Alertmanager(tmp_path, CONFIG.format(port=port)) as server:
+        server.wait_ready()
+        send(server.address, now + timedelta(hours=1))
+        wait_until(lambda: len(requests) >= 2, 40, "the alert and its repetition")
         ended = datetime.now(UTC) - timedelta(milliseconds=1)
-        send(address, ended)
-        wait_until(lambda: any(event["state"] == "up" for event in events(bodies)), "it is resolved")
-    distinct = {event["event_id"]: event for event in events(bodies)}
+        send(server.address, ended)
+        wait_until(lambda: any(event["state"] == "up" for event in events(requests)), 40, "it is resolved")
+    distinct = {event["event_id"]: event for event in events(requests)}
     assert [event["state"] for event in distinct.values()] == ["down", "up"]
     down, up = distinct.values()
     assert (down["service"], down["component"], down["occurred_at"]) == (

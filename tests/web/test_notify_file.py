@@ -8,8 +8,8 @@ import pytest
 from slastream.core.units import Instant
 from slastream.errors import PolicyError
 from slastream.ingest.signatures import STANDARD_WEBHOOKS, signed_headers, why_not_genuine
+from slastream.web.addresses import GuardedResolver, RefusedAddressError, why_refused
 from slastream.web.notify_file import FACTS, WebhookFile, read_webhook_file
-from slastream.web.notify_webhook import GuardedResolver, RefusedAddressError, why_refused
 
 SECRET = b"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 GOOD = "version: 1\nname: desk\nurl: https://hooks.example.com/sla\nsecret_file: secret\n"
@@ -46,6 +46,10 @@ def test_a_file_may_have_the_old_secret_beside_the_new_one_and_nobody_sees_eithe
         (GOOD.replace("hooks.", "u:p@hooks."), "hook.yaml:3: url: has credentials in it"),
         (GOOD.replace(": secret", ": nothing"), "hook.yaml:4: secret_file: nothing cannot be read"),
         (GOOD.replace(": secret", f": {SECRET.decode()}"), "hook.yaml:4: secret_file: is a secret itself"),
+        (
+            GOOD.replace("hooks.example.com", "169.254.169.254"),
+            "hook.yaml:3: url: 169.254.169.254 is no address of the Internet",
+        ),
         (GOOD + "facts: [broken]\n", "hook.yaml:5: facts[0]: 'broken' is unknown"),
         (GOOD + "begin: tomorrow\n", "hook.yaml:5: begin: 'tomorrow' is unknown"),
         (GOOD + "timeout: 5ms\n", "hook.yaml:5: timeout: is less than a second"),
