@@ -69,9 +69,7 @@ class Webhook:
 
         Not when partitions are assigned: aiokafka looks for a position of its own meanwhile.
         """
-        consumer = AIOKafkaConsumer(
-            **client_arguments(self._broker), group_id=self._group, enable_auto_commit=False
-        )
+        consumer = AIOKafkaConsumer(**client_arguments(self._broker), group_id=self._group, enable_auto_commit=False)
         try:
             await consumer.start()
             topics = await list_topics(self._broker)

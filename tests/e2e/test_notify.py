@@ -16,7 +16,7 @@ import orjson
 import pytest
 from e2e_harness import Worker, broker_with_topics, facts, produce, wait_until
 from grafana.alertmanager_harness import Alertmanager, Process, Request, receiver
-from grafana.prometheus_harness import free_port
+from grafana.prometheus_harness import free_port, promtool
 
 from slastream.core.units import Instant
 from slastream.ingest.signatures import STANDARD_WEBHOOKS, why_not_genuine
@@ -161,6 +161,8 @@ def test_each_breach_is_paged_once_and_resolved_once_though_worker_notify_and_al
             notify.start()
             desk.answered("DOWN")
             desk.wait_paged("DOWN", "resolved")
+            check = promtool("check", "metrics", text=notify.get("/metrics"))
+            assert (check.returncode, check.stdout + check.stderr) == (0, "")
             told = notify.delivered(alertmanager.url)
             wait_until(lambda: notify.delivered(alertmanager.url) >= told + 3, 60, "all is told three times more")
     breached = {one["ticket_id"] for one in facts(broker) if one["fact"] == "breached"}
