@@ -47,7 +47,7 @@ def deadlines(run: Run) -> Result:
     values: dict[str, Any] = {"open tickets": tickets}
     with harness.bench(POLICY, is_quick=run.is_quick) as bench:
         asyncio.run(create_topics(bench.address, harness.PARTITIONS))
-        subject = harness.newest_wheel(Subject("worker", _worker))
+        subject = harness.as_built(Subject("worker", _worker))
         with Process(bench, subject, "worker-1") as process:
             wait_for(process, "seeking -> running", 2 * harness.PARTITIONS)
             empty, cpu = process.rss_bytes(), process.cpu_seconds()
@@ -99,7 +99,7 @@ def _breaches(run: Run, bench: Bench, process: Process, rate: float, metrics: st
     """Feed and read breaches; with an address, scrape it each second meanwhile."""
     name = f"{rate:,.0f} events/s, {'scraped each second' if metrics else 'no scrapes'}"
     prefix = bench.new_name("fed")
-    feeder = Feeder(bench, _created(prefix, 10_000_000, random.Random(run.seed), P1_SHARE), rate)
+    feeder = Feeder(bench, TICKETS, _created(prefix, 10_000_000, random.Random(run.seed), P1_SHARE), rate)
     feeder.start()
     cpu, began = process.cpu_seconds(), time.monotonic()
     try:

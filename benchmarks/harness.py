@@ -187,6 +187,7 @@ class Process:
     """A measured program; killed at the end of its block."""
 
     def __init__(self, bench: Bench, subject: Subject, group: str) -> None:
+        self.group = group
         self.log_path = bench.folder / f"{group}.log"
         self.progress_path = bench.folder / f"{group}.progress"
         self.state_folder = bench.folder / f"{group}.state"
@@ -400,10 +401,15 @@ def compiled(subject: Subject, wheel: Path) -> Subject:
     return replace(subject, name=f"{subject.name}, compiled", command=command, prepare=prepare)
 
 
-def newest_wheel(subject: Subject) -> Subject:
-    """The program compiled when `make wheel` was run before, else from its sources."""
-    wheels = sorted((REPOSITORY / "dist").glob("slastream-*.whl"))
-    return compiled(subject, wheels[-1]) if wheels else subject
+def newest_wheel() -> Path | None:
+    """What `make wheel` has made, if it was run."""
+    return max((REPOSITORY / "dist").glob("slastream-*.whl"), default=None)
+
+
+def as_built(subject: Subject) -> Subject:
+    """The program with the compiled package when there is one, else from its sources; its name says which."""
+    wheel = newest_wheel()
+    return subject if wheel is None else compiled(subject, wheel)
 
 
 def raw_aiokafka(topic: str) -> Subject:

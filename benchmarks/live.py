@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 
 from benchmarks import harness, load
 from benchmarks.harness import Bench, Process
-from benchmarks.jobs.core import TICKETS
+from benchmarks.jobs.core import EVENTS, FACTS, TICKETS
 from benchmarks.run import Result, Run
 from slastream.stream.topics import create_topics
 
@@ -28,10 +28,11 @@ EVENTS_PER_TICKET = 8
 
 
 class Feeder(threading.Thread):
-    """Writes live ticket events at a rate until it is stopped."""
+    """Writes events at a rate until it is stopped."""
 
-    def __init__(self, bench: Bench, events: Iterator[tuple[bytes, bytes]], rate: float) -> None:
+    def __init__(self, bench: Bench, topic: str, events: Iterator[tuple[bytes, bytes]], rate: float) -> None:
         super().__init__(daemon=True)
+        self._topic = topic
         self.sent = 0
         self.error: BaseException | None = None
         self._events, self._rate = events, rate
@@ -45,7 +46,7 @@ class Feeder(threading.Thread):
         while not self._ended.wait(PACE_SECONDS):
             for _ in range(int((time.monotonic() - started) * self._rate) - self.sent):
                 key, value = next(self._events)
-                self._producer.produce(TICKETS, value, key)
+                self._producer.produce(self._topic, value, key)
                 self.sent += 1
             self._producer.poll(0)
 
@@ -56,15 +57,19 @@ class Feeder(threading.Thread):
 
 
 @contextmanager
-def fed_worker(
-    run: Run, bench: Bench, rate: float, settings: Mapping[str, float] = {}
-) -> Iterator[tuple[Process, Feeder]]:
-    """A worker with both stages that has begun to apply what is fed at a rate (0: nothing is fed)."""
-    with Process(bench, harness.ours("both", "both", settings=settings), bench.new_name("both")) as process:
-        wait_for(process, "seeking -> running", 2 * harness.PARTITIONS)
-        tickets = int(max(rate, 1) * FEED_SECONDS / EVENTS_PER_TICKET)
-        events = load.ticket_events(tickets, EVENTS_PER_TICKET, end=datetime.now(UTC), seed=run.seed)
-        feeder = Feeder(bench, load.live(events), rate)
+def fed_worker(run: Run, bench: Bench, rate: float, job: str = "both") -> Iterator[tuple[Process, Feeder]]:
+    """A worker that has begun to apply what is fed at a rate (0: nothing is fed)."""
+    if job == "counter":
+        bench.create(EVENTS, FACTS)
+    with Process(bench, harness.as_built(harness.ours(job, job)), bench.new_name(job)) as process:
+        wait_for(process, "seeking -> running", (2 if job == "both" else 1) * harness.PARTITIONS)
+        count = int(max(rate, 1) * FEED_SECONDS)
+        if job == "counter":
+            feeder = Feeder(bench, EVENTS, load.counter_events(count), rate)
+        else:
+            tickets = count // EVENTS_PER_TICKET
+            events = load.ticket_events(tickets, EVENTS_PER_TICKET, end=datetime.now(UTC), seed=run.seed)
+            feeder = Feeder(bench, TICKETS, load.live(events), rate)
         feeder.start()
         try:
             yield process, feeder
@@ -83,16 +88,17 @@ def wait_for(process: Process, text: str, times: int, limit_seconds: float = 600
 
 
 def idle(run: Run) -> Result:
-    """CPU of a worker (both stages, exactly once) at a steady 1,000 events/s, at none, and without the pace of commits."""
+    """CPU of a worker (exactly once) at a steady 1,000 events/s and at none."""
     shares: dict[str, list[float]] = {}
-    cases: list[tuple[str, float, dict[str, float]]] = [
-        ("1,000 events/s", 1_000.0, {}),
-        ("1,000 events/s, commits not paced", 1_000.0, {"commits_per_second": 1e6}),
-        ("no events", 0.0, {}),
+    cases = [
+        ("1,000 events/s", 1_000.0, "both"),
+        ("1,000 events/s of tickets in stage 1 alone", 1_000.0, "tickets"),
+        ("1,000 events/s of the counter job", 1_000.0, "counter"),
+        ("no events", 0.0, "both"),
     ]
     for number in range(run.runs):
-        for name, rate, settings in cases if number % 2 == 0 else reversed(cases):
-            with new_bench(run) as bench, fed_worker(run, bench, rate, settings) as (process, _):
+        for name, rate, job in cases if number % 2 == 0 else reversed(cases):
+            with new_bench(run) as bench, fed_worker(run, bench, rate, job) as (process, _):
                 time.sleep(run.size(WARM_SECONDS, 1))
                 cpu, began = process.cpu_seconds(), time.monotonic()
                 time.sleep(run.size(15, 2))
@@ -107,7 +113,9 @@ def latency(run: Run) -> Result:
     with harness.bench(load.policy_text(), is_quick=run.is_quick) as bench:
         asyncio.run(create_topics(bench.address, harness.PARTITIONS))
         bench.load(TICKETS, load.ticket_events(run.size(6_000, 1_000), end=datetime.now(UTC)))
-        capacity = harness.measure(bench, harness.ours("both", "both"), TICKETS, bench.ends(TICKETS)).rate
+        capacity = harness.measure(
+            bench, harness.as_built(harness.ours("both", "both")), TICKETS, bench.ends(TICKETS)
+        ).rate
     values: dict[str, Any] = {"capacity in this run, events/s": capacity}
     for name, rate in (("idle", 0.0), ("at 70 % load", CAPACITY_SHARE * capacity)):
         with new_bench(run) as bench, fed_worker(run, bench, rate) as (process, feeder):

@@ -1,6 +1,9 @@
 """The measures, each a function of a `Run` that returns its result as JSON and says what it finds on the way."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -47,20 +50,38 @@ def tickets(run: Run) -> Result:
     with harness.bench(load.policy_text(), is_quick=run.is_quick) as bench:
         asyncio.run(create_topics(bench.address, harness.PARTITIONS))
         bench.create(FACTS)
-        count = bench.load(TICKETS, load.ticket_events(run.size(6_000, 1_500), end=datetime.now(UTC)))
+        count = bench.load(TICKETS, load.ticket_events(run.size(30_000, 1_500), end=datetime.now(UTC)))
         run.say(f"{count} events")
-        wheels = sorted((harness.REPOSITORY / "dist").glob("slastream-*.whl"))
         subjects = run.choose(
             [
                 harness.ours("slastream stage 1, exactly_once", "tickets"),
                 harness.ours("slastream stage 1, at_least_once", "tickets", "at_least_once"),
                 harness.confluent_loop("tickets"),
                 harness.bytewax("tickets", count),
-                harness.quix("tickets", count),
+                harness.quix("tickets", 40_000),
                 harness.stock_faust("tickets", 3_000),
             ]
         )
-        subjects += [harness.compiled(each, wheel) for each in subjects for wheel in wheels]
+        if harness.newest_wheel() is not None:
+            subjects += [harness.as_built(each) for each in subjects]
+        return table(harness.interleaved(bench, subjects, TICKETS, run.runs, run.say, ("sla.verdicts", "sla.breaches")))
+
+
+def uci(run: Run) -> Result:
+    """Stage 1 on a real incident log, which `SLASTREAM_UCI_LOG` names: imported as a user would."""
+    log = os.environ.get("SLASTREAM_UCI_LOG")
+    if log is None:
+        return {"notes": ["Not run: SLASTREAM_UCI_LOG names the log; `examples/uci` says where to fetch it."]}
+    example = harness.REPOSITORY / "examples" / "uci"
+    with harness.bench((example / "policy.yaml").read_text("utf-8"), is_quick=run.is_quick) as bench:
+        asyncio.run(create_topics(bench.address, harness.PARTITIONS))
+        bring = [sys.executable, "-m", "slastream.cli", "import", str(example / "mapping.yaml"), log]
+        subprocess.run([*bring, "--broker", bench.address], check=True, timeout=300)
+        subjects = run.choose(
+            [harness.ours("slastream stage 1, exactly_once", "tickets"), harness.confluent_loop("tickets")]
+        )
+        if harness.newest_wheel() is not None:
+            subjects += [harness.as_built(each) for each in subjects]
         return table(harness.interleaved(bench, subjects, TICKETS, run.runs, run.say, ("sla.verdicts", "sla.breaches")))
 
 
@@ -69,7 +90,7 @@ def both(run: Run) -> Result:
     with harness.bench(load.policy_text(), is_quick=run.is_quick) as bench:
         asyncio.run(create_topics(bench.address, harness.PARTITIONS))
         bench.load(TICKETS, load.ticket_events(run.size(6_000, 1_500), end=datetime.now(UTC)))
-        subjects = [harness.ours("slastream both stages, exactly_once", "both")]
+        subjects = [harness.as_built(harness.ours("slastream both stages, exactly_once", "both"))]
         return table(harness.interleaved(bench, subjects, TICKETS, 1, run.say, ("sla.verdicts",)))
 
 
@@ -80,7 +101,7 @@ def services(run: Run) -> Result:
         bench.load(TICKETS, load.ticket_events(run.size(6_000, 1_500), end=datetime.now(UTC)))
         first = harness.ours("slastream stage 1 (to make the verdicts)", "tickets", "at_least_once")
         harness.measure(bench, first, TICKETS, bench.ends(TICKETS))
-        subjects = [harness.ours("slastream stage 2, exactly_once", "services")]
+        subjects = [harness.as_built(harness.ours("slastream stage 2, exactly_once", "services"))]
         return table(harness.interleaved(bench, subjects, "sla.verdicts", run.runs, run.say))
 
 
@@ -101,7 +122,8 @@ def growth(run: Run) -> Result:
             run.say(f"{name} {value}: stage 1 {found[0]:.1f} µs an event, stage 2 {found[1]:.1f} µs a verdict")
         head = [name, "stage 1, CPU µs/event", "stage 2, CPU µs/verdict", "verdicts/event", "changelog bytes/event"]
         tables.append({"title": f"By {name}:", "head": head, "rows": rows})
-    return {"tables": tables, "notes": [f"{events:,} events a case, the best of {run.runs}."]}
+    notes = [f"{events:,} events a case, the best of {run.runs}; from the sources.", "![How cost grows](growth.svg)"]
+    return {"tables": tables, "notes": notes}
 
 
 def _grown(events: int, seed: int, agreements: int = 1, services: int = 100, events_per_ticket: int = 8) -> list[float]:
@@ -134,6 +156,7 @@ def table(found: dict[str, list[Measured]]) -> Result:
 MEASURES: dict[str, Callable[[Run], Result]] = {
     "counter": counter,
     "tickets": tickets,
+    "uci": uci,
     "services": services,
     "both": both,
     "idle": idle,

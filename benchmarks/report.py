@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from matplotlib.figure import Figure
 
 from benchmarks.harness import PARTITIONS
 from benchmarks.load import MIX
@@ -22,10 +23,10 @@ TITLES = {
     "uci": "Ticket job (stage 1) on the public UCI incident log",
     "services": "Service stage (stage 2): verdicts to compliance",
     "both": "Both stages in one worker: tickets to compliance",
-    "idle": "CPU of a worker with both stages, exactly_once, as a share of one core",
+    "idle": "CPU of a worker with both stages unless it says otherwise, exactly_once, as a share of one core",
     "restore": "Restore: records of a changelog per second",
     "latency": "Event produced to fact readable",
-    "deadlines": "300,000 open tickets: memory, breaches on time, scrapes, a restart",
+    "deadlines": "1,000,000 open tickets: memory, breaches on time, scrapes, a restart",
     "workers": "Several workers against one",
     "growth": "How cost grows",
     "memory": "An open ticket of one event in the memory of stage 1",
@@ -45,6 +46,22 @@ def write_report(folder: Path, name: str, result: Json, command: str) -> None:
     }
     path.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n")
     (folder / "RESULTS.md").write_text(page(results), encoding="utf-8")
+    if name == "growth":
+        plot(result["tables"], folder / "growth.svg")
+
+
+def plot(tables: list[Json], path: Path) -> None:
+    """The first two columns beside the first of each table, side by side."""
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    for axes, table in zip(figure.subplots(1, len(tables), sharey=True), tables, strict=True):
+        values = [row[0] for row in table["rows"]]
+        for column, marker in ((1, "o"), (2, "s")):
+            axes.plot(values, [row[column] for row in table["rows"]], marker=marker, label=table["head"][column])
+        axes.set(xscale="log", xlabel=table["head"][0], ylim=(0, None))
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("CPU µs")
+    figure.axes[0].legend(fontsize="small")
+    figure.savefig(path, metadata={"Date": None})
 
 
 def commit() -> str:

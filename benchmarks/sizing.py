@@ -107,7 +107,11 @@ def checks(model: Model, results: Json) -> list[tuple[str, float, float]]:
     memory = (_memory_bytes(model, held["open tickets"], 8) - model.worker_bytes) / held["open tickets"]
     return [
         ("1,000 events/s in one worker: share of a core", share, idle["1,000 events/s"]),
-        ("300,000 open tickets in 8 partitions: bytes a ticket", memory, held["memory per open ticket, bytes"]),
+        (
+            f"{held['open tickets']:,} open tickets in 8 partitions: bytes a ticket",
+            memory,
+            held["memory per open ticket, bytes"],
+        ),
     ]
 
 
