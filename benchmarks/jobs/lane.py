@@ -64,6 +64,9 @@ class Counter:
         outputs, self._outputs, self._changed = self._outputs, [], {}
         return Cut(state, outputs)
 
+    def pass_over(self, offset: int) -> bool:
+        return False
+
     def has_changes(self) -> bool:
         return bool(self._changed)
 

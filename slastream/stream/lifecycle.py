@@ -248,8 +248,9 @@ class Lifecycle:
         try:
             for record in records:
                 if count and (key := record.key) is not None and partition_of(key, count) != number:
-                    owned.misplaced_records += 1
-                    owned.forwards.append((record.topic, key, record.value, record.headers))
+                    if owned.processor.pass_over(record.offset):
+                        owned.misplaced_records += 1
+                        owned.forwards.append((record.topic, key, record.value, record.headers))
                 else:
                     apply(record)
         except Exception as error:  # noqa: BLE001  # fail-stop

@@ -248,6 +248,10 @@ class ServicePartition:
 
     # ---- output --------------------------------------------------------------------------------------------------
 
+    def pass_over(self, offset: int) -> bool:  # noqa: ARG002  # the protocol's
+        """A verdict stands in the partition of its service, whatever its key: none is in the wrong one."""
+        return False
+
     def has_changes(self) -> bool:
         return self._has_changes
 

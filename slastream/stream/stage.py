@@ -61,6 +61,9 @@ class Processor(Protocol):
     def apply(self, record: Record) -> None:
         """Take one source record. Never raises for bad input; ignores what it has already applied."""
 
+    def pass_over(self, offset: int) -> bool:
+        """Note a source record that stands in the wrong partition; False when it was noted or applied before."""
+
     def cut(self) -> Cut:
         """Everything since the last cut, as bytes; the caller hands it over without an await between."""
 

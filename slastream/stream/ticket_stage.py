@@ -535,6 +535,13 @@ class TicketPartition:
         self._counts.rejected[TICKETS, error.reason] += 1
         self._outputs.append(rejected_output(record, error))
 
+    def pass_over(self, offset: int) -> bool:
+        if offset <= self.offset:
+            return False
+        self.offset = offset
+        self._has_changes = True
+        return True
+
     def has_changes(self) -> bool:
         return self._has_changes
 

@@ -15,7 +15,7 @@ from .reference import OUTPUTS, Expected, Json, Published, Replayed, expected_ou
 from .topics import Read, read
 
 CLOCK = ("ticket_id", "agreement", "promise", "cycle")
-PASSING = {"revision", "id", "as_of", "is_at_risk", "corrects"}
+PASSING = {"revision", "id", "as_of", "is_at_risk", "corrects", "breach_id"}
 """Fields that tell when and how often a verdict was published."""
 RUNNING = {"elapsed_seconds", "remaining_seconds", "paused_seconds", "due_if_resumed_now", "in_hours"}
 """Fields of a clock that still runs: they change with `as_of` alone."""

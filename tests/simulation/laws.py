@@ -42,6 +42,7 @@ class Undisturbed:
         count = run.broker.counts[source.topic] if stage.name == "tickets" else 0
         for r in run.broker[source].committed():
             if count and r.key is not None and partition_of(r.key, count) != partition:
+                self.processor.pass_over(r.offset)
                 continue
             if r.key in self.left:
                 self.unknown.add(r.key)
@@ -123,6 +124,21 @@ def the_same_is_written(evidence: Evidence) -> Iterator[str]:
             yield f"{topic} lacks {one[1]!r}"
         for one in written - wanted:
             yield f"{topic} has too much: {one[1]!r}"
+
+
+def strays_are_forwarded_once(evidence: Evidence) -> Iterator[str]:
+    """A record in the wrong partition comes to the right one; exactly once: one time. Only workers write transactions there."""
+    run = evidence.run
+    count = run.broker.counts["sla.tickets"]
+    strays, forwarded = Counter[tuple[Any, Any]](), Counter[tuple[Any, Any]]()
+    for partition in run.broker.of_topic("sla.tickets"):
+        for r in partition.committed():
+            if r.key is not None and partition_of(r.key, count) != partition.name.partition:
+                strays[r.key, r.value] += 1
+            elif r.transaction is not None:
+                forwarded[r.key, r.value] += 1
+    if run.story.is_exactly_once and strays != forwarded:
+        yield f"forwarded {forwarded} of {strays}"
 
 
 def clocks_are_written_in_order(evidence: Evidence) -> Iterator[str]:
@@ -366,6 +382,7 @@ def _is_any(line: Json) -> bool:
 
 LAWS = (
     the_same_is_written,
+    strays_are_forwarded_once,
     clocks_are_written_in_order,
     an_id_has_one_content,
     nothing_is_taken_back_that_was_not_declared,

@@ -65,6 +65,13 @@ class NoFence(Owner):
         self.epoch = self.broker.epoch_of(self.producer) or self.broker.start_producer(self.producer)
 
 
+class ForwardsAgain(Owner):
+    """Exactly once: a record in the wrong partition is forwarded whenever it is read."""
+
+    def is_new_stray(self, offset: int) -> bool:
+        return super().is_new_stray(offset) or True
+
+
 class RestoresUncommitted(Owner):
     """Exactly once: the state of a transaction that was aborted is restored."""
 
@@ -76,5 +83,6 @@ MUTANTS: dict[str, type[Owner]] = {
     each.__name__: each
     for each in (
         StateBeforeOutputs, OffsetFirst, MetaFirst, LastRecordWins, NoChain, NotOneCut, NoFence, RestoresUncommitted,
+        ForwardsAgain,
     )
 }  # fmt: skip

@@ -158,7 +158,7 @@ def _delay(random: Random) -> int:
 
 def _sent(random: Random, at_us: int, event: Json, headers: Headers, partitions: int) -> Sent:
     key = event["ticket_id"].encode()
-    stray = random.randrange(partitions) if random.random() < 0.02 else None
+    stray = random.randrange(partitions) if random.random() < 0.05 else None
     return Sent(at_us, stray, key, json.dumps(event).encode(), headers)
 
 

@@ -39,6 +39,9 @@ class Table:
         return int(value)
 
     def apply(self, record: Record) -> None: ...
+    def pass_over(self, offset: int) -> bool:
+        return False
+
     def has_changes(self) -> bool:
         return False
 

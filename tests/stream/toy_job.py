@@ -90,6 +90,9 @@ class Counter:
         self._changed.clear()
         return Cut(state, outputs)
 
+    def pass_over(self, offset: int) -> bool:
+        return True
+
     def has_changes(self) -> bool:
         return bool(self._changed or self._outputs)
 
