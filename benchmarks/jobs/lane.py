@@ -64,7 +64,7 @@ class Counter:
         outputs, self._outputs, self._changed = self._outputs, [], {}
         return Cut(state, outputs)
 
-    def pass_over(self, offset: int) -> bool:
+    def pass_over(self, _: int) -> bool:
         return False
 
     def has_changes(self) -> bool:
