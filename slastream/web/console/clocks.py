@@ -189,6 +189,12 @@ class Clocks:
                 found[clock.ticket_id].append(clock)
         return found
 
+    def known_tickets(self, ticket_ids: Sequence[str]) -> set[str]:
+        """Those that have a clock."""
+        marks = ", ".join("?" * len(ticket_ids))
+        rows = self._database.execute(f"SELECT DISTINCT ticket_id FROM clock WHERE ticket_id IN ({marks})", ticket_ids)
+        return {ticket_id for (ticket_id,) in rows}
+
     def values(self, grouping: str) -> list[str]:
         """Those of open clocks, to choose from."""
         return sorted(value for value, by in self._counts[grouping].items() if value and by.total())

@@ -70,9 +70,9 @@ def now_content(view: View, chosen: dict[str, str]) -> Now:
     return Now(
         chosen,
         view.clocks.totals(chosen),
-        _rows(view, listed("breached", chosen, MOST_SECTION)),
-        _rows(view, listed("at_risk", chosen, MOST_SECTION)),
-        _rows(view, listed("running", chosen, MOST_SECTION)),
+        rows_of(view, listed("breached", chosen, MOST_SECTION)),
+        rows_of(view, listed("at_risk", chosen, MOST_SECTION)),
+        rows_of(view, listed("running", chosen, MOST_SECTION)),
         {name: view.clocks.counts(name) for name in GROUPS},
     )
 
@@ -84,7 +84,7 @@ def clock_list(view: View, state: str, chosen: dict[str, str], page: int) -> Clo
     totals = view.clocks.totals(chosen)
     pages = max(1, -(-totals[state] // MOST_PAGE))
     page = min(max(1, page), pages)
-    rows = _rows(view, view.clocks.listed(state, chosen, MOST_PAGE, (page - 1) * MOST_PAGE))
+    rows = rows_of(view, view.clocks.listed(state, chosen, MOST_PAGE, (page - 1) * MOST_PAGE))
     return ClockList(chosen, state, totals, rows, page, pages)
 
 
@@ -114,7 +114,7 @@ def breaches(view: View, chosen: Mapping[str, str], since: Instant, until: Insta
     return view.facts.newest(BREACHES, chosen, since, until, most)
 
 
-def _rows(view: View, clocks: list[Clock]) -> list[Row]:
+def rows_of(view: View, clocks: list[Clock]) -> list[Row]:
     titles = view.tickets.titles([clock.ticket_id for clock in clocks])
     return [Row(clock, titles.get(clock.ticket_id)) for clock in clocks]
 

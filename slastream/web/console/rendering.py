@@ -104,8 +104,13 @@ def percent(ratio: float | None, digits: int = 1) -> str:
     if ratio is None:
         return "–"
     scale = 10**digits
-    cut = int(ratio * 100 * scale + 1e-9) / scale
-    return f"{cut:.{digits}f} %"
+    cut = int(abs(ratio) * 100 * scale + 1e-9) / scale
+    return f"{'−' if ratio < 0 and cut else ''}{cut:,.{digits}f} %"
+
+
+def percent_exactly(ratio: object) -> str:
+    """A ratio of the policy with its own digits."""
+    return f"{float(str(ratio)) * 100:.6f}".rstrip("0").rstrip(".") + " %"
 
 
 def number(value: float | None) -> str:
@@ -138,7 +143,9 @@ def make_environment() -> Environment:
     environment.globals |= {"bars": bars, "kind_of": kind_of, "event_text": event_text}
     environment.filters |= {
         "percent": percent,
+        "percent_exactly": percent_exactly,
         "number": number,
+        "span": span_text,
         "seconds_span": seconds_span,
         "duration": duration_text,
     }

@@ -15,16 +15,21 @@ from slastream.errors import DeliveryError, PolicyError
 from slastream.stream.failure import quieten_clients
 from slastream.web.console.api import Api
 from slastream.web.console.archive import Archive
+from slastream.web.console.forms import Forms
 from slastream.web.console.login import Login, LoginSettings, Network
 from slastream.web.console.pages import PAGES
 from slastream.web.console.reading import Reading
+from slastream.web.console.replaying import Replaying
 from slastream.web.console.site import Site
 from slastream.web.console.view import View
+from slastream.web.console.workers import Workers
+from slastream.web.event_log import EventLog
 from slastream.wire.settings import ConsoleOptions
 
 log = logging.getLogger(__name__)
 
 MIN_TOKEN_BYTES = 16
+ANSWER_SECONDS = 8.0
 IDLE_SECONDS = 30.0
 """A connection that sends nothing, or only the beginning of a request, is closed after so long."""
 MAX_HEADER_BYTES = 8190
@@ -50,10 +55,12 @@ async def _run(options: ConsoleOptions, policy: Policy, settings: LoginSettings,
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     quieten_clients()
     view, archive = View(policy), Archive(options.broker)
-    reading = Reading(options.broker, view)
-    site = Site(view, reading, archive, Login(settings), is_loopback=_is_loopback(host))
+    reading, workers = Reading(options.broker, view), Workers(options.broker, options.app_id)
+    login, event_log = Login(settings), EventLog(options.broker, ANSWER_SECONDS)
+    site = Site(view, reading, workers, archive, login, is_loopback=_is_loopback(host))
+    forms = Forms(site, Replaying(archive, event_log))
     runner = web.AppRunner(
-        site.application(PAGES, Api(site).routes()),
+        site.application(PAGES, [*Api(site).routes(), *forms.routes()]),
         access_log=None,
         handle_signals=False,
         shutdown_timeout=2.0,
@@ -62,8 +69,11 @@ async def _run(options: ConsoleOptions, policy: Policy, settings: LoginSettings,
         max_field_size=MAX_HEADER_BYTES,
     )
     await runner.setup()
-    following = asyncio.create_task(reading.run(), name="read Kafka")
-    following.add_done_callback(lambda _: stop.set())
+    tasks = [asyncio.create_task(reading.run()), asyncio.create_task(workers.run())]
+    if settings.is_on:
+        tasks.append(asyncio.create_task(event_log.run()))
+    for task in tasks:
+        task.add_done_callback(lambda _: stop.set())
     try:
         await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
         log.info("console at http://%s:%d", host, runner.addresses[0][1])
@@ -76,9 +86,11 @@ async def _run(options: ConsoleOptions, policy: Policy, settings: LoginSettings,
         site.is_stopping = True
         await runner.cleanup()
         await archive.close()
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
     log.info("stopped")
 
 

@@ -26,6 +26,7 @@ from slastream.web.console.reading import Reading
 from slastream.web.console.rendering import Times, link, make_environment
 from slastream.web.console.stories import Stories
 from slastream.web.console.view import View
+from slastream.web.console.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +74,12 @@ class _Rendered(NamedTuple):
 class Site:
     """What requests are answered from."""
 
-    def __init__(self, view: View, reading: Reading, archive: Archive, login: Login, *, is_loopback: bool) -> None:
+    def __init__(
+        self, view: View, reading: Reading, workers: Workers, archive: Archive, login: Login, *, is_loopback: bool
+    ) -> None:
         self.view = view
         self.reading = reading
+        self.workers = workers
         self.archive = archive
         self.stories = Stories(view, archive)
         self.login = login
@@ -101,6 +105,11 @@ class Site:
         app.on_response_prepare.append(_add_headers)
         return app
 
+    @property
+    def version(self) -> int:
+        """Grows with everything that pages may show."""
+        return self.view.version + self.workers.version
+
     def now(self) -> Instant:
         return Instant(time.time_ns() // 1000)
 
@@ -123,9 +132,9 @@ class Site:
         user = self.login.user_of(request)
         key = (layout, request.path_qs, user.name if user else "", (user and user.form_token) or "")
         known = self._rendered.get(key)
-        if known is not None and known.version == self.view.version and time.monotonic() - known.at < LIVE_SECONDS:
+        if known is not None and known.version == self.version and time.monotonic() - known.at < LIVE_SECONDS:
             return known.html
-        version = self.view.version
+        version = self.version
         html = self.rendered(page.template, request, user, layout, await page.build(self, request))
         self._rendered[key] = _Rendered(version, time.monotonic(), html)
         self._rendered.move_to_end(key)
@@ -170,9 +179,9 @@ class Site:
             elif time.monotonic() - sent_at > ALIVE_SECONDS:
                 await _write(response, b": alive\n\n")
                 sent_at = time.monotonic()
-            version = self.view.version
+            version = self.version
             await asyncio.sleep(LIVE_SECONDS)
-            while self.view.version == version and not self.is_stopping and time.monotonic() - sent_at < ALIVE_SECONDS:
+            while self.version == version and not self.is_stopping and time.monotonic() - sent_at < ALIVE_SECONDS:
                 await asyncio.sleep(LIVE_SECONDS)
 
     # ---- what every request passes
