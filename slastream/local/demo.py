@@ -21,8 +21,9 @@ from rich.live import Live
 from rich.text import Text
 
 from slastream.errors import DeliveryError, PolicyError
-from slastream.local import desk
+from slastream.local import desk, up
 from slastream.local.up import (
+    CONSOLE_LISTEN,
     EXAMPLE_POLICY,
     HOST,
     METRICS,
@@ -58,11 +59,18 @@ def run_demo(fast: bool, broker: str, has_worker: bool = True) -> int:
     ):
         if chosen.kind == "configured":
             asyncio.run(_refuse_tickets_of_others(chosen))
-        with _worker(chosen, Path(folder, "worker.log")) if has_worker else contextlib.nullcontext() as worker:
+        with contextlib.ExitStack() as children:
+            worker = children.enter_context(_worker(chosen, Path(folder, "worker.log"))) if has_worker else None
+            pages = None
+            if worker is not None and not fast:
+                pages = _free_address("SLASTREAM_CONSOLE_LISTEN", CONSOLE_LISTEN)
+                children.enter_context(
+                    up.console(EXAMPLE_POLICY, chosen, pages, Path(folder, "console.log"), say_on_stderr)
+                )
             if worker is not None:
                 worker.wait_until_ready(stop)
             stop.started()
-            demo = Demo(chosen, worker, stop, console)
+            demo = Demo(chosen, worker, stop, console, pages)
             try:
                 return asyncio.run(demo.run_fast() if fast else demo.run())
             except KafkaError as error:
@@ -70,13 +78,17 @@ def run_demo(fast: bool, broker: str, has_worker: bool = True) -> int:
 
 
 def _worker(broker: Broker, log: Path) -> Worker:
-    return Worker(EXAMPLE_POLICY, broker, _free_metrics_address(), log, say_on_stderr)
+    return Worker(EXAMPLE_POLICY, broker, _free_address("SLASTREAM_METRICS", METRICS), log, say_on_stderr)
 
 
 class Demo:
     """The desk's events in, verdicts and facts out, on a broker and a worker that run; None: somebody else's."""
 
-    def __init__(self, broker: Broker, worker: Worker | None, stop: StopRequest, console: Console) -> None:
+    def __init__(
+        self, broker: Broker, worker: Worker | None, stop: StopRequest, console: Console, pages: str | None = None
+    ) -> None:
+        """`pages` is the address of the console in a browser."""
+        self._pages = pages
         self._broker = broker
         self._worker = worker
         self._stop = stop
@@ -174,8 +186,8 @@ class Demo:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _footer(self) -> Text:
-        metrics = "" if self._worker is None else f"   http://{self._worker.metrics}/metrics"
-        return self._board.summary().append(f"{metrics}   Ctrl-C stops", "dim")
+        pages = "" if self._pages is None else f"   http://{self._pages}"
+        return self._board.summary().append(f"{pages}   Ctrl-C stops", "dim")
 
     def _introduce(self) -> None:
         address = self._broker.address
@@ -187,6 +199,7 @@ class Demo:
 A service desk opens; slastream keeps its promises' clocks. They are short: a P1 is to be answered within 6 s and
 resolved within 15 s, a P3 within 20 s and 60 s. Quiet at first, then a storm, then recovery.
 
+  console     http://{self._pages}
   metrics     http://{self._worker.metrics}/metrics
   topics      kcat -b {address} -t sla.breaches      (tickets in: sla.tickets; every clock: sla.verdicts)
   dashboards  grafana/dashboards in the source; `docker compose up` shows them on http://127.0.0.1:3000
@@ -319,9 +332,10 @@ async def _refuse_tickets_of_others(broker: Broker) -> None:
         )
 
 
-def _free_metrics_address() -> str:
-    """Where metrics are expected; a demo beside a worker that has this port takes another."""
-    address = address_of("SLASTREAM_METRICS", METRICS)
+def _free_address(variable: str, default: str) -> str:
+    """Where something is expected; a demo beside something that has this port takes another."""
+    address = address_of(variable, default)
     if is_address_free(address):
         return address
-    return next(f"{HOST}:{port}" for port in range(9109, 9200) if is_address_free(f"{HOST}:{port}"))
+    first = int(default.rpartition(":")[2]) + 1
+    return next(f"{HOST}:{port}" for port in range(first, first + 100) if is_address_free(f"{HOST}:{port}"))

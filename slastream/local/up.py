@@ -1,4 +1,4 @@
-"""Everything on one machine: a broker, its topics, a worker and a gateway, in one process tree that ends as a whole.
+"""Everything on one machine: a broker, its topics, a worker, a gateway and a console, in one process tree that ends as a whole.
 
 What ends is started again. Ctrl-C and SIGTERM stop the gateway first, then the worker, then a Kafka of our own.
 """
@@ -30,6 +30,7 @@ HOST = "127.0.0.1"
 KAFKA_PORT = 19092
 METRICS = f"{HOST}:9108"
 GATEWAY_LISTEN, GATEWAY_METRICS = f"{HOST}:8080", f"{HOST}:9109"
+CONSOLE_LISTEN = f"{HOST}:8090"
 PARTITIONS = 4
 EXAMPLE_POLICY = Path(__file__).with_name("demo_policy.yaml")
 
@@ -216,6 +217,15 @@ def gateway(broker: Broker, listen: str, metrics: str, log_path: Path, say: Say)
     return Child("gateway", command, log_path, say)
 
 
+def console(policy: Path, broker: Broker, listen: str, log_path: Path, say: Say) -> Child:
+    """A console that is started again when it ends; it reads the variables of the console."""
+    command = [
+        sys.executable, "-m", "slastream.cli", "console", "--policy", str(policy), *broker.client.arguments(),
+        "--listen", listen,
+    ]  # fmt: skip
+    return Child("console", command, log_path, say)
+
+
 def notify(broker: Broker, alertmanagers: Sequence[str], webhooks: Sequence[str], log_path: Path, say: Say) -> Child:
     """A `notify` that is started again when it ends."""
     command = [sys.executable, "-m", "slastream.cli", "notify", *broker.client.arguments()]
@@ -235,6 +245,7 @@ def run_up(policy_path: str | None, broker: str, alertmanagers: Sequence[str], w
     home, metrics = home_folder(), _free_address_of("SLASTREAM_METRICS", METRICS)
     listen = _free_address_of("SLASTREAM_GATEWAY_LISTEN", GATEWAY_LISTEN)
     gateway_metrics = _free_address_of("SLASTREAM_GATEWAY_METRICS", GATEWAY_METRICS)
+    console_listen = _free_address_of("SLASTREAM_CONSOLE_LISTEN", CONSOLE_LISTEN)
     home.mkdir(parents=True, exist_ok=True)
     stop = StopRequest()
     with (
@@ -242,17 +253,19 @@ def run_up(policy_path: str | None, broker: str, alertmanagers: Sequence[str], w
         choose_broker(broker, home / "kafka", _kafka_port(), allows_memory=False, say=say) as chosen,
         Worker(policy, chosen, metrics, home / "worker.log", say) as worker,
         gateway(chosen, listen, gateway_metrics, home / "gateway.log", say) as receiver,
+        console(policy, chosen, console_listen, home / "console.log", say) as pages,
         notify(chosen, alertmanagers, webhooks, home / "notify.log", say)
         if alertmanagers or webhooks
         else nullcontext() as notifier,
     ):
         worker.wait_until_ready(stop)
         stop.started()
+        print(f"console  http://{console_listen}")
         print(f"broker   {chosen.address}")
         print(f"gateway  {listen}: events at /v1/events, webhooks at /v1/hooks/ADAPTER")
         print(f"metrics  http://{metrics}/metrics  http://{gateway_metrics}/metrics")
         print(f"policy   {policy}")
-        children = [child for child in (worker, receiver, notifier) if child is not None]
+        children = [child for child in (worker, receiver, pages, notifier) if child is not None]
         print("logs     " + "  ".join(str(child.log_path) for child in children), flush=True)
         say("runs; Ctrl-C stops it and keeps the data")
         while not stop.event.wait(0.2):

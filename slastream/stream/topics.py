@@ -164,6 +164,14 @@ async def list_topics(broker: Broker) -> list[ExistingTopic]:
     return [ExistingTopic(name, partitions[name], configs[name]) for name in names]
 
 
+async def require_topics(broker: Broker, names: Iterable[str]) -> None:
+    """Raises DeliveryError when `broker` does not answer, or lacks one of these topics."""
+    async with _admin(broker) as admin:
+        present = set(await admin.list_topics())
+    if missing := [name for name in names if name not in present]:
+        raise DeliveryError(f"{broker} has no {', '.join(missing)}: slastream topics create --broker {broker}")
+
+
 async def check_topics(broker: Broker, partitions: int | None = None) -> list[Difference]:
     """What differs between `broker` and the declaration; an empty list is good. Raises DeliveryError.
 

@@ -18,7 +18,7 @@ from slastream.core.events import Event, MaintenanceEvent, MonitoringEvent, Tick
 from slastream.errors import DeliveryError, EventError, PolicyError
 from slastream.stream.failure import quieten_clients
 from slastream.stream.kafka_client import Broker, client_arguments
-from slastream.stream.topics import list_topics
+from slastream.stream.topics import require_topics
 
 log = logging.getLogger(__name__)
 
@@ -177,11 +177,7 @@ class EventLog:
                 await _stop(producer)
 
     async def _connected(self) -> AIOKafkaProducer:
-        found = {topic.name for topic in await list_topics(self._broker)}
-        if missing := [topic for topic in TOPICS if topic not in found]:
-            raise DeliveryError(
-                f"{self._broker} has no {', '.join(missing)}: slastream topics create --broker {self._broker}"
-            )
+        await require_topics(self._broker, TOPICS)
         producer = AIOKafkaProducer(
             **client_arguments(self._broker),
             client_id="slastream-gateway",

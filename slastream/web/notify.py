@@ -19,11 +19,10 @@ from urllib.parse import urlsplit
 import uvloop
 
 from slastream.core.units import Instant
-from slastream.errors import DeliveryError, PolicyError
+from slastream.errors import PolicyError
 from slastream.export.server import parse_listen, start_metrics_server
 from slastream.stream.failure import quieten_clients
-from slastream.stream.kafka_client import Broker
-from slastream.stream.topics import list_topics
+from slastream.stream.topics import require_topics
 from slastream.web.notify_alertmanager import Alertmanager
 from slastream.web.notify_alerts import Board
 from slastream.web.notify_file import WebhookFile, read_webhook_file
@@ -82,7 +81,7 @@ class _Notifier:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         quieten_clients()
-        await _check_topics(self._options.broker)
+        await require_topics(self._options.broker, (BREACHES, VERDICTS))
         server = await start_metrics_server(self._metrics, self._options.metrics, self)
         tasks = [asyncio.create_task(work) for work in self._works()]
         for task in tasks:
@@ -127,12 +126,6 @@ class _Notifier:
 
 def _now() -> Instant:
     return Instant(time.time_ns() // 1000)
-
-
-async def _check_topics(broker: Broker) -> None:
-    found = {topic.name for topic in await list_topics(broker)}
-    if missing := [name for name in (BREACHES, VERDICTS) if name not in found]:
-        raise DeliveryError(f"{broker} has no {' and no '.join(missing)}: slastream topics create --broker {broker}")
 
 
 def _authorization(options: NotifyOptions) -> str | None:

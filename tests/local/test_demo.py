@@ -121,6 +121,8 @@ def test_the_fast_demo_works_without_java_and_says_that_it_forgets(tmp_path: Pat
 def test_a_running_demo_ends_with_a_signal_and_leaves_nothing(tmp_path: Path, number: int) -> None:
     with _started(tmp_path, "demo", PATH="/nonexistent", JAVA_HOME="") as demo:
         demo.wait_for("RUNNING")
+        (pages,) = re.findall(r"console +(http\S+)", demo.output)
+        demo.wait_until(lambda: _is_ready(pages), "the console has read everything")
         assert demo.end(number) == 0, demo.output
         assert "Traceback" not in demo.output
         assert demo.has_left_nothing()
@@ -172,6 +174,8 @@ def test_up_starts_a_worker_again_and_keeps_the_data(tmp_path: Path) -> None:
         up.wait_until(lambda: bool(up.processes("slastream.cli\0gateway") - {gateway}), "the gateway runs again")
         address = re.findall(r"gateway  ([\d.:]+): events", up.output)[0]
         up.wait_until(lambda: _takes_events(address), "what is sent to the gateway is taken")
+        (pages,) = re.findall(r"console +(http\S+)", up.output)
+        up.wait_until(lambda: _is_ready(pages), "the console has read everything")
         assert up.end(signal.SIGTERM) == 0, up.output
         assert up.has_left_nothing()
     assert (home / "slastream" / "kafka" / "log" / "meta.properties").exists()
@@ -190,3 +194,11 @@ def test_up_does_not_start_with_a_wrong_policy(tmp_path: Path) -> None:
     with _started(tmp_path, "up", "--policy", str(tmp_path / "none.yaml"), XDG_DATA_HOME=str(tmp_path)) as up:
         assert up.process.wait(LIMIT_SECONDS) == 2
         assert "there is no such file" in up.output
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from slastream.core.units import Instant
-from slastream.errors import DeliveryError
 from slastream.stream.kafka_client import Broker
-from slastream.stream.topics import list_topics
+from slastream.stream.topics import require_topics
 from slastream.web.console.monitored import REMEMBERED
 from slastream.web.console.tickets import Place
 from slastream.web.console.view import INPUTS, OUTPUTS, TICKETS, View
@@ -59,11 +58,7 @@ class Reading:
 
     async def run(self) -> None:
         """Raises DeliveryError when the broker is away at the start, or has not the topics."""
-        found = {topic.name for topic in await list_topics(self._broker)}
-        if missing := [topic for topic in self._followers if topic not in found]:
-            raise DeliveryError(
-                f"{self._broker} has no {', '.join(missing)}: slastream topics create --broker {self._broker}"
-            )
+        await require_topics(self._broker, self._followers)
         async with asyncio.TaskGroup() as group:
             for topic in OUTPUTS:
                 group.create_task(self._followers[topic].run())

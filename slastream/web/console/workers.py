@@ -10,6 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 
+from slastream.stream.kafka_client import Broker, client_arguments
+
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 5.0
@@ -46,7 +48,7 @@ class Group(NamedTuple):
 class Workers:
     """Asks the broker again and again, as long as somebody looks."""
 
-    def __init__(self, broker: str, app_id: str) -> None:
+    def __init__(self, broker: Broker, app_id: str) -> None:
         self._broker = broker
         self.group = Group(app_id, "not asked yet", [], [], "")
         self._wanted = asyncio.Event()
@@ -73,9 +75,9 @@ class Workers:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _asked(self) -> Group:
-        name, servers = self.group.name, self._broker.split(",")
-        admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-        consumer = AIOKafkaConsumer(bootstrap_servers=servers, group_id=None)
+        name = self.group.name
+        admin = AIOKafkaAdminClient(**client_arguments(self._broker))
+        consumer = AIOKafkaConsumer(**client_arguments(self._broker), group_id=None)
         try:
             await admin.start()
             await consumer.start()
