@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
+
 from slastream.core.availability import Availability
 from slastream.core.contracts import (
     chains_of,
@@ -20,12 +22,14 @@ from slastream.core.policies import Policy
 from slastream.core.units import Instant, format_instant, parse_instant
 from slastream.errors import EventError, PolicyError
 from slastream.ingest.files import open_lines
+from slastream.report.as_json import report_json
+from slastream.report.audit import Event, chain_lines, chain_of, checks, concerns, is_verified
 from slastream.report.building import build_report
 from slastream.report.comparison import load_report
 from slastream.report.explain import nearest_of
 from slastream.report.figures import ServiceLevelReport
-from slastream.report.report_period import ReportPeriod
-from slastream.report.report_source import customers_of, source_of
+from slastream.report.report_period import ReportPeriod, parse_period
+from slastream.report.report_source import Source, customers_of, source_of
 from slastream.report.what_if import Judged, differences
 from slastream.wire.availability_lines import availability_line, incident_line, service_fact_line
 from slastream.wire.contract_lines import chain_line, experience_line, ledger_line, scope_line, statement_line
@@ -202,15 +206,29 @@ def service_level_report(
     `since` is the file of an earlier report in JSON. Raises PolicyError for a customer that nothing names, for an `until`
     before the period begins, and for a file that is no report.
     """
-    before = None if since is None else load_report(since)
+    before = None if since is None else load_report("--since", since)
+    return build_report(report_source(policy, lines, period, customer, until), before, since)
+
+
+def report_source(
+    policy: Policy,
+    lines: Lines,
+    period: ReportPeriod,
+    customer: str | None = None,
+    until: Instant | None = None,
+    known_at: Instant | None = None,
+) -> Source:
+    """What the report is made of. `known_at`: the end of an earlier report, to be made again; what came later is passed over."""
     calendars = [policy.calendars["24x7"], *(one.calendar for one in policy.agreements)]
     start = min(period.bounds(one)[0] for one in calendars)
     end = max(period.bounds(one)[1] for one in calendars)
     if until is not None and until <= start:
         raise PolicyError(f"--until {format_instant(until)}: lies before the period {period.text}; write a later one")
-    read = read_log(policy, lines, until, last=Instant(end - 1) if until is None else until)
+    last = Instant(end - 1) if known_at is None else min(known_at, Instant(end - 1))
+    read = read_log(policy, lines, until, last=last if until is None else until)
     engine, newest = read.engine, read.engine.newest
-    as_of = until if until is not None else end if read.goes_on or newest is None else newest
+    told = known_at if until is None else until
+    as_of = told if told is not None else end if read.goes_on or newest is None else newest
     engine.see(as_of)
     engine.close()
     known = customers_of(engine, read.services)
@@ -218,8 +236,41 @@ def service_level_report(
         raise PolicyError(
             f"--customer {customer}: no agreement, service or ticket names it; {nearest_of(customer, known)}"
         )
-    source = source_of(engine, read.services, period, customer, as_of, len(read.rejected), newest)
-    return build_report(source, before, since)
+    return source_of(engine, read.services, period, customer, as_of, len(read.rejected), newest)
+
+
+class Audited(NamedTuple):
+    lines: list[Json]
+    is_verified: bool
+
+
+def audit(policy: Policy, lines: Lines, report: str, figure: str | None = None, ticket: str | None = None) -> Audited:
+    """Makes a stored report (a file in JSON) again from the log and compares; with `figure`, what stands behind it.
+
+    Raises PolicyError for a file that is no report, and for a figure or ticket that it does not have.
+    """
+    stored = load_report("--report", report)
+    chain = None if figure is None else chain_of(stored, figure)
+    if ticket is not None and (chain is None or ticket not in chain.tickets):
+        raise PolicyError(f"--ticket {ticket}: is not behind {figure or 'a figure; name one with --figure'}")
+    known_at = parse_instant(stored["as_of"])
+    source = report_source(policy, lines, parse_period(stored["period"]), stored["customer"], known_at=known_at)
+    found = list(checks(stored, orjson.loads(report_json(build_report(source)))))
+    if chain is not None:
+        behind = events_where(lines, concerns(chain, ticket, source.as_of))
+        found += chain_lines(chain, source, ticket, behind)
+    return Audited(found, is_verified(found))
+
+
+def events_where(lines: Lines, is_wanted: Callable[[Event], bool]) -> Iterator[tuple[str, int, Event]]:
+    """The events of a log that are wanted, with their places."""
+    for file, number, line in lines():
+        try:
+            event = decode_event(line)
+        except EventError:
+            continue
+        if not isinstance(event, Tick) and is_wanted(event):
+            yield file, number, event
 
 
 def _future(at: Instant, until: Instant | None) -> str:

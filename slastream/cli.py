@@ -139,6 +139,17 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--until", metavar="T", help="as known then; left out: as known at the end of the period")
     report.set_defaults(run=run_report)
 
+    audit = commands.add_parser(
+        "audit", help="is a stored report what the log says, and what is behind a figure of it?"
+    )
+    audit.add_argument("policy", metavar="POLICY")
+    audit.add_argument("files", metavar="FILE", nargs="+")
+    audit.add_argument("--report", required=True, metavar="REPORT", help="a report that --format json wrote")
+    audit.add_argument("--figure", metavar="PATH", help="print what is behind it: promises.0.kept")
+    audit.add_argument("--ticket", metavar="ID", help="of the figure's tickets only this one")
+    audit.add_argument("--format", default="text", choices=("text", "jsonl"))
+    audit.set_defaults(run=run_audit)
+
     connect = commands.add_parser("connect", help="what an adapter makes of a payload that you saved")
     connect.add_argument("adapter", metavar="ADAPTER", help="jira, zendesk, alertmanager, …")
     connect.add_argument(
@@ -430,6 +441,26 @@ def run_report(options: argparse.Namespace) -> int:
     with open_output(options.out) as out:
         out.write(written)
     return DONE
+
+
+def run_audit(options: argparse.Namespace) -> int:
+    from slastream.app import audit, lines_counted, lines_of_files, load_policy_path
+    from slastream.local.output import write_lines
+    from slastream.local.progress import counted
+    from slastream.report.audit import text_of
+
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    policy, lines = load_policy_path(options.policy), lines_of_files(options.files)
+    with counted("events") as progress:
+        found = audit(policy, lines_counted(lines, progress), options.report, options.figure, options.ticket)
+    if options.format == "jsonl":
+        write_lines(found.lines, "jsonl", sys.stdout.buffer)
+    else:
+        print("\n".join(text_of(found.lines)))
+    verdict = "the report is what this log and this policy say" if found.is_verified else "the report is NOT confirmed"
+    print(verdict, file=sys.stderr)
+    return DONE if found.is_verified else NO
 
 
 def run_connect(options: argparse.Namespace) -> int:

@@ -13,16 +13,16 @@ from slastream.report.ticket_figures import BASES
 from slastream.wire.lines import Json
 
 
-def load_report(path: str) -> Json:
-    """A report that `--format json` wrote. Raises PolicyError."""
+def load_report(option: str, path: str) -> Json:
+    """A report that `--format json` wrote; `option` is what named it. Raises PolicyError."""
     try:
         found = orjson.loads(Path(path).read_bytes())
     except OSError as error:
-        raise PolicyError(f"--since {path}: cannot be read: {error.strerror}; name a stored report") from None
+        raise PolicyError(f"{option} {path}: cannot be read: {error.strerror}; name a stored report") from None
     except orjson.JSONDecodeError as error:
-        raise PolicyError(f"--since {path}: is no JSON: {error}; name a report written with --format json") from None
+        raise PolicyError(f"{option} {path}: is no JSON: {error}; name a report written with --format json") from None
     if not isinstance(found, dict) or found.get("kind") != "service_level_report":
-        raise PolicyError(f"--since {path}: is no service level report; name one written with --format json")
+        raise PolicyError(f"{option} {path}: is no service level report; name one written with --format json")
     return found
 
 
