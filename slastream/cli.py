@@ -124,7 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
     subject.add_argument("--service", metavar="NAME", help="the window that holds the end of time, stretch by stretch")
     explain.add_argument("--promise", metavar="P")
     explain.add_argument("--until", metavar="T")
-    explain.add_argument("--format", default="text", choices=("text", "jsonl"))
+    explain.add_argument("--format", default="text", choices=("text", "jsonl", "html"), help="html: of a ticket")
     explain.set_defaults(run=run_explain)
 
     report = commands.add_parser("report", help="the service level report that a customer gets")

@@ -19,12 +19,13 @@ from slastream.core.rules import Rulebook
 from slastream.core.units import Instant, format_instant, seconds
 from slastream.core.wording import duration_text, wall_clock
 from slastream.errors import EventError, PolicyError
+from slastream.report.explain_page import explain_page
 from slastream.wire.events import canonical, decode_event
 
 Lines = Callable[[], Iterator[tuple[str, int, bytes]]]
 """Reads the input from its beginning: (file, line number from 1, bytes)."""
 
-FORMATS = ("text", "jsonl")
+FORMATS = ("text", "jsonl", "html")
 WIDTH = 100
 _TEXT_AT = 46
 
@@ -50,7 +51,13 @@ def explain_ticket(
         raise PolicyError(_unknown_ticket(lines, ticket_id, until))
     end = newest if until is None else until
     stories, absences = explain(ticket_id, book, in_order(events, canonical), end, promise)
-    return _text(ticket_id, stories, absences, end) if format == "text" else _jsonl(ticket_id, stories, absences)
+    match format:
+        case "html":
+            return iter([explain_page(ticket_id, stories, absences, end)])
+        case "jsonl":
+            return _jsonl(ticket_id, stories, absences)
+        case _:
+            return _text(ticket_id, stories, absences, end)
 
 
 def _events_of(lines: Lines, ticket_id: str, until: Instant | None) -> tuple[list[TicketEvent], Instant | None]:

@@ -13,7 +13,7 @@ from slastream.core.service_stories import ServiceStory, ServiceStretch, stories
 from slastream.core.units import SECOND, Instant, format_instant
 from slastream.core.wording import wall_clock
 from slastream.errors import EventError, PolicyError
-from slastream.report.explain import FORMATS, Lines, nearest_of
+from slastream.report.explain import Lines, nearest_of
 from slastream.wire.availability_lines import availability_line, fraction
 from slastream.wire.events import canonical, decode_event
 
@@ -23,6 +23,8 @@ _REASONS = {
     "before_effective_from": "before the agreement takes effect",
     "before_first_news": "before the first news",
 }
+
+FORMATS = ("text", "jsonl")
 
 
 def explain_service(
@@ -35,7 +37,7 @@ def explain_service(
 ) -> Iterator[str]:
     """The lines of the story, without line ends. Raises PolicyError for a service or a promise that is not there."""
     if format not in FORMATS:
-        raise PolicyError(f"--format {format}: no such format; write {' or '.join(FORMATS)}")
+        raise PolicyError(f"--format {format}: not of a service; write {' or '.join(FORMATS)}")
     services, newest = _heard(policy, lines, until)
     known = services.services()
     if service not in known or newest is None:
