@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise
 from math import ceil, floor, log10
+from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
@@ -21,8 +22,8 @@ LINE = 13
 """The height of a line of it."""
 CROWD = 40
 """More points than these are drawn small."""
-LETTER = 6.2
-"""About the width of a letter of the charts' text, which is 11 high."""
+LETTER, WIDE_LETTER = 6.2, 11.5
+"""About the width of a letter of the charts' text, which is 11 high; of one of East Asia."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ class Charts:
         labels_values: bool = True,
     ) -> Markup:
         """Points from left to right, joined where neighbours have a value; `levels` are lines across, `axis` the faint ones."""
-        left, top, bottom = 46.0, 18.0, 36.0
-        right = 8 + LETTER * max((len(one.text) for one in levels), default=0) if levels else 12.0
+        left, top, bottom = 14 + _widest(one.text for one in axis), 18.0, 36.0
+        right = 8 + _widest(one.text for one in levels) if levels else 12.0
         values = [*(one.value for one in points if one.value is not None), *(one.value for one in [*levels, *axis])]
         low, high = min(values), max(values)
         scale = (height - top - bottom) / ((high - low) or 1)
@@ -103,7 +104,7 @@ class Charts:
             for start, end in pairwise(places):
                 if start is not None and end is not None:
                     parts.append(_line("trend", *start, *end))
-        room = max((len(one.label) for one in points), default=0) * LETTER
+        room = _widest(one.label for one in points)
         radius = 3.0 if len(points) <= CROWD else 2.0
         next_label = float("inf")
         for index in reversed(range(len(points))):
@@ -124,14 +125,14 @@ class Charts:
         self, title: str, description: str, bars: Sequence[Bar], full: float | None = None, width: int = WIDTH
     ) -> Markup:
         """Horizontal bars of parts; `full` is the value of the whole width, else the largest bar. A `mark` is a goal."""
-        label_room = min(0.4 * width, 12 + LETTER * max((len(one.label) for one in bars), default=0))
-        text_room = 12 + LETTER * max((len(one.text) for one in bars), default=0)
+        label_room = min(0.4 * width, 12 + _widest(one.label for one in bars))
+        text_room = 12 + _widest(one.text for one in bars)
         room = width - label_room - text_room
         largest = full or max((sum(part.value for part in one.parts) for one in bars), default=0) or 1
         shapes = []
         for index, bar in enumerate(bars):
             top, at = index * ROW + 3, label_room
-            shapes.append(_text(label_room - 8, top + 13, _cut(bar.label, (label_room - 8) / LETTER), "end"))
+            shapes.append(_text(label_room - 8, top + 13, _cut(bar.label, label_room - 8), "end"))
             for part in bar.parts:
                 length = part.value / largest * room
                 shapes.append(_rect(part.style, at, top, length, ROW - 6))
@@ -205,8 +206,21 @@ def value_axis(highest: float) -> list[float]:
     return [0.0, highest]
 
 
-def _cut(text: str, letters: float) -> str:
-    return text if len(text) <= letters else text[: max(1, int(letters) - 1)] + "…"
+def _widest(texts: Iterable[str]) -> float:
+    return max((width_of(one) for one in texts), default=0.0)
+
+
+def width_of(text: str) -> float:
+    """About how wide a text of a chart is."""
+    return sum(WIDE_LETTER if east_asian_width(letter) in "WF" else LETTER for letter in text)
+
+
+def _cut(text: str, room: float) -> str:
+    """What of it fits, at least a letter."""
+    if width_of(text) <= room:
+        return text
+    letters = next((count for count in range(len(text), 1, -1) if width_of(text[:count] + "…") <= room), 1)
+    return text[:letters] + "…"
 
 
 def _text(x: float, y: float, text: str, anchor: str, style: str = "label") -> Markup:

@@ -67,7 +67,10 @@ class ObjectivePeriod:
 
 @dataclass(frozen=True, slots=True)
 class PromiseResult:
-    """One promise about tickets; `kept` is the share of the objective's basis in the report's period."""
+    """One promise about tickets; `kept` is the share of the objective's basis in the report's period.
+
+    `reached`: of the objective's own periods that have a sample, those that reached it.
+    """
 
     agreement: str
     agreement_kind: str
@@ -76,6 +79,7 @@ class PromiseResult:
     basis: str
     objective: Decimal | None
     kept: Share
+    reached: Share
     counts: Counts
     open: int
     open_breached: int

@@ -80,6 +80,17 @@ class Pictures:
         ]
         return self._bars("picture.causes", bars)
 
+    def group_times(self) -> Markup:
+        bars = [
+            Bar(
+                self.holder(one.party, one.name),
+                (Part(float(one.held_us), "solid" if one.party == "group" else "hatched"),),
+                self.words.duration(one.held_us),
+            )
+            for one in self.report.group_times[:LISTED]
+        ]
+        return self._bars("picture.parties", bars)
+
     def holder(self, party: str, name: str | None) -> str:
         """A party, and which one of it."""
         word = self.words.word("party", party)
@@ -161,21 +172,24 @@ class Pictures:
         return any(budget_used(one) for one in self.report.services)
 
     def budgets(self, half: bool = False) -> Markup:
-        """The part of each error budget that was used, the largest first; the goal's mark is the whole budget."""
-        used = [(one, share) for one in self.report.services if (share := budget_used(one)) is not None]
+        """The part of each error budget that was used, the largest first; the goal's mark is the whole budget.
+
+        Half as wide it shows each service once.
+        """
+        used = [(one, share) for one in self.report.services if (share := budget_used(one))]
         used.sort(key=lambda one: (-one[1], one[0].service, one[0].agreement, one[0].promise))
+        if half:
+            used = list({one.service: (one, share) for one, share in reversed(used)}.values())[::-1][
+                :LISTED_ON_FIRST_PAGE
+            ]
         bars = [
             Bar(
-                f"{one.service} / {one.promise}",
-                (
-                    Part(min(1.0, float(share)), "solid"),
-                    Part(min(1.0, max(0.0, float(share) - 1)), "hatched"),
-                ),
+                one.service if half else f"{one.service} / {one.promise}",
+                (Part(min(1.0, float(share)), "solid"), Part(min(1.0, max(0.0, float(share) - 1)), "hatched")),
                 self.words.percent(share, 0),
                 1.0,
             )
             for one, share in used[:LISTED]
-            if share
         ]
         return self._bars("picture.budgets", bars, full=2.0, width=HALF if half else None)
 

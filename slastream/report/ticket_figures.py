@@ -45,6 +45,7 @@ def _promise_result(source: Source, agreement: Agreement, promise: str, clocks: 
     counts = counts_of(clocks, source.period.text, start, end, source.as_of)
     basis = agreement.objective.basis
     counted = [one for one in clocks if belongs(one, basis, start, end, source.as_of)]
+    periods = tuple(_objective_periods(source, agreement, clocks))
     return PromiseResult(
         agreement=agreement.name,
         agreement_kind=agreement.kind,
@@ -53,6 +54,9 @@ def _promise_result(source: Source, agreement: Agreement, promise: str, clocks: 
         basis=basis,
         objective=agreement.objective.target,
         kept=counts.of(basis),
+        reached=Share(
+            sum(one.is_reached is True for one in periods), sum(one.is_reached is not None for one in periods)
+        ),
         counts=counts,
         open=sum(one.is_open and not one.is_cancelled for one in clocks),
         open_breached=sum(one.is_open and one.reading.status == "breached" for one in clocks),
@@ -60,7 +64,7 @@ def _promise_result(source: Source, agreement: Agreement, promise: str, clocks: 
             counts_of(clocks, month.text, *month.bounds(agreement.calendar), source.as_of)
             for month in source.period.months()
         ),
-        objective_periods=tuple(_objective_periods(source, agreement, clocks)),
+        objective_periods=periods,
         evidence=source.evidence.put(
             "promise",
             f"{agreement.name} / {promise}",

@@ -121,6 +121,22 @@ def test_it_is_accessible_and_nothing_lies_over_another(
     assert faults_of(pages[language], browser_page) == []
 
 
+def test_many_promises_and_long_names_fit_on_the_paper(tmp_path: Path, browser_page: Page) -> None:
+    promises = "".join(
+        f"      a-promise-with-a-long-name-{n}: {{metric: resolution, within: {n}h}}\n" for n in range(1, 10)
+    )
+    policy = f"version: 1\nagreements:\n  an-agreement-of-the-house:\n    kind: sla\n    promises:\n{promises}"
+    events = [
+        {**one, "ticket": {**one["ticket"], "group": "a-group-with-a-name-that-never-ends-" * 3}}
+        if "ticket" in one
+        else one
+        for one in worked_example()
+    ]
+    report = report_of(tmp_path, events, policy=policy)
+    page = report_html(report, "de", Names("policy.yaml", ("events.jsonl",))).decode()
+    assert faults_of(page, browser_page) == []
+
+
 def test_it_prints_as_pdf(pages: dict[str, str]) -> None:
     if which("chromium") is None:
         pytest.skip("no chromium on the PATH")

@@ -19,10 +19,11 @@ from slastream.report.as_csv import report_csv
 from slastream.report.as_html import Names, report_html
 from slastream.report.as_json import report_json
 from slastream.report.figures import ServiceLevelReport, Share
+from slastream.report.page_parts import PageParts
 from slastream.report.report_period import parse_period
 
 from . import everything
-from .report_scenario import report_of, ticket, worked_example, write
+from .report_scenario import POLICY, report_of, ticket, worked_example, write
 
 NAMES = Names("policy.yaml", ("events.jsonl",))
 
@@ -105,6 +106,21 @@ def test_what_happens_after_the_period_counts_only_with_a_later_until(tmp_path: 
 
 
 POLICY_1H = "version: 1\nagreements: {a: {kind: sla, promises: {r: {metric: resolution, within: 1h}}}}\n"
+
+
+def test_an_objective_of_weeks_is_reached_when_each_week_of_the_month_reaches_it(tmp_path: Path) -> None:
+    policy = POLICY.replace("target: 95%, period: month", "target: 80%, period: week")
+    [promise] = report_of(tmp_path, worked_example(), policy=policy).promises
+    weeks = [one.kept for one in promise.objective_periods]
+    assert promise.kept == Share(80, 100)
+    assert promise.reached == Share(sum(one.met >= 0.8 * one.total for one in weeks), len(weeks))
+    assert 0 < promise.reached.met < promise.reached.total
+    [missed] = [
+        one
+        for one in PageParts(report_of(tmp_path, worked_example(), policy=policy)).missed()
+        if "resolution" in one.name
+    ]
+    assert missed.reached == promise.reached
 
 
 def test_a_period_of_which_nothing_is_known_has_no_sample(tmp_path: Path) -> None:
