@@ -65,7 +65,7 @@ def period() -> Row:
                 "budget left",
                 size=(12, 9), unit="percentunit", decimals=2, no_value=shared.NOTHING_COUNTS,
             ),
-            shared.by_basis(SCOPE, "agreement", "{{agreement}}", (12, 9)),
+            shared.by_basis(SCOPE, (12, 9)),
         ],
     )  # fmt: skip
 
@@ -80,10 +80,10 @@ def budget() -> Row:
                     "Budget burn-down",
                     "What is left of the failures that the objective allows, the worst service of each promise. Of tickets as a share of "
                     "those counted so far, so it recovers when promises are kept; of a service of the whole window, so it only falls. Dashed: "
-                    "a month used up evenly (days of UTC).",
+                    "a month used up evenly (days of UTC). Off the chart: spent twice.",
                     Query(left, "{{agreement}} {{promise}} {{window}}"),
                     Query("1 - (day_of_month() - 1 + hour() / 24) / days_in_month()", "ideal of a month"),
-                    size=(16, 9), unit="percentunit", decimals=1, no_value="no objective, or nothing counts yet", steps=BUDGET,
+                    size=(16, 9), unit="percentunit", decimals=1, no_value="no objective, or nothing counts yet", steps=BUDGET, min=-1, max=1,
                 ),
                 "/^ideal/", BLUE,
             ),

@@ -115,15 +115,19 @@ class _Built(dashboard.AnnotationQuery):
 
 
 def marks(variables: Sequence[Variable]) -> list[Mark]:
-    """Breaches of tickets, promises about services that are broken, maintenance, and new versions of the policy."""
+    """Breaches of tickets, promises about services in the minute when they break, maintenance, and new versions of the policy."""
     scope = Scope(*(each.name for each in variables if each.name in ("service", "agreement")))
     breached = scope.within(catalogue.VERDICTS, "2m", "service, agreement, promise", verdict="breached")
-    broken = f"{scope.once(catalogue.BUDGET_RATIO)} < 0 and {scope.once(catalogue.AVAILABILITY_RATIO)}"
+    budget = scope.series(catalogue.BUDGET_RATIO)
+    broken = (
+        f"{scope.once(catalogue.BUDGET_RATIO)} < 0 and {scope.once(catalogue.AVAILABILITY_RATIO)} "
+        f"unless max without (instance) ({budget} offset 2m) < 0"
+    )
     version = scope.series(catalogue.POLICY_LOADED)
     before = f"count by (version) (last_over_time({version}[10m] offset 1m))"
     return [
         Mark("Breaches", RED, f"{breached} > 0.5", "breached: {{service}} {{agreement}} {{promise}}"),
-        Mark("Promises broken", ORANGE, broken, "broken: {{service}} {{agreement}} {{promise}}"),
+        Mark("Broken promises", ORANGE, broken, "broken: {{service}} {{agreement}} {{promise}}"),
         Mark(
             "Maintenance", BLUE, f"{scope.once(catalogue.SERVICE_STATE, state='maintenance')} == 1",
             "maintenance: {{service}}",

@@ -107,6 +107,7 @@ def lines(
     *queries: Query,
     is_stacked: bool = False,
     exemplars: bool = False,
+    is_logarithmic: bool = False,
     **common_: Unpack[Common],
 ) -> timeseries.Panel:
     """Lines over time."""
@@ -121,7 +122,7 @@ def lines(
         timeseries.Panel()
         .fill_opacity(40 if is_stacked else 8)
         .line_width(0 if is_stacked else 2)
-        .show_points(VisibilityMode.NEVER)
+        .show_points(VisibilityMode.AUTO)
         .span_nulls(False)
         .stacking(stacking)
         .thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.OFF))
@@ -129,6 +130,8 @@ def lines(
         .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
         .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     )
+    if is_logarithmic:
+        kind.scale_distribution(common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10))
     return _panel(kind, title, description, queries, "exemplars" if exemplars else "over time", common_)
 
 

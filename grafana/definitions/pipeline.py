@@ -125,8 +125,8 @@ def input_() -> Row:
             lines(
                 "Events by source",
                 "Events taken per second. A source that falls to 0 in office hours has stopped sending: its tickets will look idle.",
-                Query(SCOPE.rate(metrics.EVENTS, "source"), "{{source}}"),
-                size=SIZE, unit="ops", decimals=2, no_value="no events", min=0,
+                Query(SCOPE.rate(metrics.EVENTS, "topic, source"), "{{topic}} {{source}}"),
+                size=SIZE, unit="ops", decimals=3, no_value="no events", min=0,
             ),
             lines(
                 "Rejects by reason",

@@ -41,7 +41,8 @@ def with_names(of_agreement: str) -> str:
 def supporting() -> Row:
     support = f"max by (service, agreement, supports) ({SCOPE.series(metrics.SUPPORT)})"
     own = share_kept("service, agreement")
-    supported = f'label_replace({own}, "supports", "$1", "agreement", "(.*)")'
+    renamed = f'label_replace({own}, "supports", "$1", "agreement", "(.*)")'
+    of_supported = f"(sum by (service, supports) ({renamed}))"
     return Row(
         "What stands on what",
         [
@@ -54,12 +55,9 @@ def supporting() -> Row:
                     Column("service", link="Service"),
                     Column("agreement", link="Agreement"),
                     Column("supports"),
-                    Column("kept", f"{support} * on (service, agreement) group_left () ({own})", "percentunit", 3),
-                    Column(
-                        "kept of the supported",
-                        f"{support} * on (service, supports) group_left () (sum by (service, supports) ({supported}))",
-                        "percentunit", 3,
-                    ),
+                    Column("kept", f"({support} and on (service, supports) {of_supported}) * on (service, agreement) group_left () ({own})",
+                           "percentunit", 3),
+                    Column("kept of the supported", f"{support} * on (service, supports) group_left () {of_supported}", "percentunit", 3),
                 ],
                 "kept",
                 size=(24, 7), unit="percentunit", decimals=2, no_value="no agreement supports another",

@@ -60,6 +60,7 @@ def states() -> Row:
 
 def windows() -> Row:
     target = shared.only_of_services(SCOPE, metrics.OBJECTIVE_RATIO)
+    not_good = SCOPE.series(metrics.AVAILABILITY_SECONDS, state="~bad|excluded|unknown")
     return Row(
         "Running window",
         [
@@ -78,19 +79,19 @@ def windows() -> Row:
                 lines(
                     "Budget burn-down",
                     "What is left of the whole window's error budget. The dashed line is that of a month used up evenly (days of UTC): "
-                    "below it the budget will not last. Below 0 the promise is broken.",
+                    "below it the budget will not last. Below 0 the promise is broken; off the chart it is spent twice.",
                     Query(shared.only_of_services(SCOPE, metrics.BUDGET_RATIO), LEGEND),
                     Query("1 - (day_of_month() - 1 + hour() / 24) / days_in_month()", "ideal of a month"),
-                    size=(12, 9), unit="percentunit", decimals=1, no_value="no promise with a budget", steps=BUDGET,
+                    size=(12, 9), unit="percentunit", decimals=1, no_value="no promise with a budget", steps=BUDGET, min=-1, max=1,
                 ),
                 "/^ideal/", BLUE,
             ),
             lines(
                 "Burn rates",
                 "How fast the budget goes: the bad ratio of a look-back over the one that the target allows. An alert starts when the "
-                "rates of its long and its short look-back are both above its factor: 14.4, 6, 3 or 1.",
+                "rates of its long and its short look-back are both above its factor: 14.4, 6, 3 or 1. No line: below 0.1.",
                 Query(SCOPE.once(metrics.BURN_RATE), LEGEND),
-                size=(12, 9), unit="short", decimals=2, no_value="no burn alerts", min=0,
+                size=(12, 9), unit="short", decimals=2, no_value="no burn alerts", is_logarithmic=True, min=0.1,
                 steps=((GREEN, None), (YELLOW, 1), (ORANGE, 3), (RED, 14.4)),
             ),
             lines(
@@ -102,13 +103,13 @@ def windows() -> Row:
             ),
             colored(
                 lines(
-                    "Time by what it counts as",
-                    "Elapsed time of the running windows: good, bad, excluded (maintenance, closed hours) and unknown, added up over the "
-                    "chosen services. Much unknown means that monitoring is missing.",
-                    Query(f"sum by (state) ({SCOPE.once(metrics.AVAILABILITY_SECONDS)})", "{{state}}"),
+                    "Time that was not good",
+                    "Of the longest window of each service: bad, excluded (maintenance, closed hours) and unknown, added up over the chosen "
+                    "services. The rest was good. Much unknown means that monitoring is missing.",
+                    Query(f'sum by (state) (max by (service, state) ({not_good}))', "{{state}}"),
                     size=(12, 8), unit="s", decimals=0, no_value=shared.NOTHING_COUNTS, is_stacked=True, min=0,
                 ),
-                {"good": GREEN, "bad": RED, "excluded": BLUE, "unknown": GRAY},
+                {"bad": RED, "excluded": BLUE, "unknown": GRAY},
             ),
             lines(
                 "Coverage",

@@ -165,7 +165,7 @@ def open_by_status(scope: Scope, size: tuple[int, int]) -> timeseries.Panel:
             "Open clocks by status",
             "What the open clocks do. Paused ones wait for somebody else and do not use up their target; a growing red part is "
             "work that comes faster than it is done.",
-            Query(f"sum by (status) ({scope.once(metrics.CLOCKS)})", "{{status}}"),
+            *(Query(clocks(scope, status), status) for status in STATUS_COLORS),
             size=size, unit="short", decimals=0, no_value=NO_CLOCKS, is_stacked=True, min=0,
         ),
         STATUS_COLORS,
@@ -184,19 +184,19 @@ def states(scope: Scope, size: tuple[int, int]) -> statetimeline.Panel:
     )  # fmt: skip
 
 
-def by_basis(scope: Scope, by: str, legend: str, size: tuple[int, int]) -> timeseries.Panel:
+def by_basis(scope: Scope, size: tuple[int, int]) -> timeseries.Panel:
     """Compliance by all three denominators, and what is aimed at."""
 
     def share(basis: str) -> str:
-        met = f"sum by ({by}) ({scope.once(metrics.COMPLIANCE_MET, basis=basis)})"
-        return f"{met} / (sum by ({by}) ({scope.once(metrics.COMPLIANCE_TOTAL, basis=basis)}) > 0)"
+        met = f"sum({scope.once(metrics.COMPLIANCE_MET, basis=basis)})"
+        return f"{met} / (sum({scope.once(metrics.COMPLIANCE_TOTAL, basis=basis)}) > 0)"
 
     return targets_dashed(
         lines(
             "Compliance by basis",
-            "The running window by three denominators: completed (clocks that stopped), due (that fell due, the contractual one) "
+            "All that is chosen, in the running window, by three denominators: completed (clocks that stopped), due (that fell due, the contractual one) "
             "and started. Completed far above due: late tickets are left open, and nobody gets better by parking them.",
-            *(Query(share(basis), f"{legend} {basis}") for basis in metrics.BASES),
+            *(Query(share(basis), basis) for basis in metrics.BASES),
             Query(f"max by (agreement) ({only_of_tickets(scope, metrics.OBJECTIVE_RATIO)})", "objective of {{agreement}}"),
             size=size, unit="percentunit", decimals=2, no_value=NOTHING_COUNTS, max=1,
         ),

@@ -72,7 +72,7 @@ def next_breaches() -> Row:
                     "Age of what is open",
                     "Open clocks by how long ago they started, pauses included. A band of old ones that does not shrink is work that nobody "
                     "takes: look at the oldest first.",
-                    Query(f"sum by (age) ({SCOPE.once(metrics.OPEN_AGES)})", "{{age}}"),
+                    *(Query(f"sum({SCOPE.once(metrics.OPEN_AGES, age=age)})", age) for age in metrics.AGES),
                     size=(12, 8), unit="short", decimals=0, no_value=shared.NO_CLOCKS, is_stacked=True, min=0,
                 ),
                 dict(zip(metrics.AGES, (GREEN, "light-green", YELLOW, ORANGE, RED, "dark-red"), strict=True)),
