@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check quick wheel lock
+.PHONY: help demo test check quick wheel lock pictures
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+pictures: $(READY)  ## docs/pictures: the dashboards of a simulated day, drawn from a real Prometheus (apt-get install prometheus)
+	PYTHONPATH=.:tests:grafana $(BIN)/python -m grafana.day docs/pictures
 
 lock:  ## write requirements.lock anew from pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

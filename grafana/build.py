@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 
 from definitions.agreement import agreement
+from definitions.breaches import breaches
 from definitions.overview import overview
 from definitions.pipeline import pipeline
 from definitions.providers import providers
 from definitions.service import service
 from definitions.tickets import tickets
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from slastream.export.catalogue import as_markdown
 
@@ -25,11 +27,18 @@ HERE = Path(__file__).parent
 
 def files() -> dict[Path, str]:
     """Every generated file and its text."""
-    made = {HERE.parent / "docs" / "metrics.md": as_markdown()}
+    made = {
+        HERE.parent / "docs" / "metrics.md": as_markdown(),
+        HERE.parent / "examples" / "grafana" / "breaches.json": json_of(breaches()),
+    }
     for one in (overview(), service(), tickets(), agreement(), providers(), pipeline()):
-        text = json.dumps(one, cls=JSONEncoder, indent=1, ensure_ascii=False, sort_keys=True)
-        made[HERE / "dashboards" / f"{str(one.uid).removeprefix('slastream-')}.json"] = text + "\n"
+        made[HERE / "dashboards" / f"{str(one.uid).removeprefix('slastream-')}.json"] = json_of(one)
     return made
+
+
+def json_of(one: Dashboard) -> str:
+    """As it is committed."""
+    return json.dumps(one, cls=JSONEncoder, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def main() -> int:

@@ -110,7 +110,8 @@ def _lines(figure: Figure, panel: Json, source: SourceShape, box: Box, marks: Se
     found = _named(panel, source, is_now=False)
     legend_lines = _legend(figure, panel, found, box)
     axes = _axes(figure, (box[0] + 64, box[1] + 20 + 17 * legend_lines, box[2] - 84, box[3] - 26 - 17 * legend_lines))
-    if panel["fieldConfig"]["defaults"]["custom"].get("scaleDistribution", {}).get("type") == "log":
+    is_positive = any(value > 0 for _, series in found for value in series.values)
+    if _defaults(panel)["custom"].get("scaleDistribution", {}).get("type") == "log" and is_positive:
         axes.set_yscale("log")
     custom = _defaults(panel)["custom"]
     if custom["stacking"]["mode"] == "normal":
@@ -367,8 +368,11 @@ def _time_axis(axes: Axes, source: SourceShape) -> None:
 def _value_axis(axes: Axes, panel: Json) -> None:
     defaults = _defaults(panel)
     low, high = axes.get_ylim()
-    if axes.dataLim.height < 1e-9:  # a flat line, or nothing
-        low, high = min(0.0, axes.dataLim.ymin), max(0.0, axes.dataLim.ymax) * 1.2 or 1.0
+    data = axes.dataLim
+    if not math.isfinite(data.height):  # nothing
+        low, high = 0.0, 1.0
+    elif data.height < 1e-9:  # a flat line
+        low, high = min(0.0, data.ymin), max(0.0, data.ymax) * 1.2 or 1.0
     bottom, top = defaults.get("min", low), defaults.get("max", high)
     room = (top - bottom) * 0.06 or 1
     axes.set_ylim(bottom - (room if "min" not in defaults else 0), top + room)

@@ -112,6 +112,8 @@ def well(now: Instant) -> tuple[Scene, Change]:
         scene.ticket("OPS-1", HOUR, status="resolved"),
         scene.ticket("OPS-1", HOUR / 2, status="closed"),
         scene.ticket("OPS-2", HOUR, **web),
+        scene.ticket("OPS-4", HOUR, **mail),
+        scene.answer("OPS-4", HOUR - 10 * MINUTE),
         scene.ticket("OPS-3", 6 * HOUR - SECOND / 2, **web),
     ]
     scene.settle()
@@ -124,7 +126,8 @@ def well(now: Instant) -> tuple[Scene, Change]:
         _commit(scene, 0.06)
         scene.now = Instant(now + SECOND)
         # its first warning of 75 % of 8 h was half a second ago; then it is answered, and closed
-        scene.desk.feed([scene.answer("OPS-3", 0), scene.ticket("OPS-3", 0, status="closed")], scene.now)
+        closed = [scene.ticket(each, 0, status="closed") for each in ("OPS-3", "OPS-4")]
+        scene.desk.feed([scene.answer("OPS-3", 0), *closed], scene.now)
 
     return scene, change
 

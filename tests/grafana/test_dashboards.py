@@ -1,6 +1,7 @@
 """The dashboards as they are committed: made from Python, valid for Grafana, complete for their readers, clean for its linter."""
 
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import yaml
 from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -161,6 +163,28 @@ def test_a_column_with_a_link_or_a_colour_is_one_that_the_table_has(panel: Panel
         columns = {*shown["indexByName"], *shown["renameByName"].values()}
         assert {each["matcher"]["options"] for each in overrides} <= columns
         assert {each["displayName"] for each in panel.content["options"]["sortBy"]} <= columns
+
+
+def test_the_page_of_dashboards_shows_a_small_picture_of_each() -> None:
+    page = (REPOSITORY / "docs" / "dashboards.md").read_text()
+    for board in BOARDS:
+        name = board.content["uid"].removeprefix("slastream-")
+        assert f"## {board.title}\n\n![{board.title}](pictures/{name}.png)" in page
+        assert (REPOSITORY / "docs" / "pictures" / f"{name}.png").stat().st_size < 150_000
+
+
+def test_the_list_of_breaches_asks_the_console_for_what_it_gives() -> None:
+    board = json.loads((REPOSITORY / "examples" / "grafana" / "breaches.json").read_text())
+    described = yaml.safe_load((REPOSITORY / "topics" / "console.openapi.yaml").read_text())
+    (source,) = yaml.safe_load((REPOSITORY / "examples" / "grafana" / "console.yaml").read_text())["datasources"]
+    (target,) = board["panels"][0]["targets"]
+    assert target["datasource"] == {"type": source["type"], "uid": source["uid"]}
+    url = urlsplit(target["url"])
+    operation = described["paths"][url.path]["get"]
+    assert set(dict(parse_qsl(url.query))) <= {each["name"] for each in operation["parameters"]}
+    fact = json.loads((REPOSITORY / "topics" / "schemas" / "fact.schema.json").read_text())
+    assert {each["selector"] for each in target["columns"]} <= set(fact["properties"])
+    assert operation["responses"]["200"]["content"]["application/json"]["schema"]["items"]["$ref"].endswith("/Fact")
 
 
 # ---- The rules of https://github.com/grafana/dashboard-linter --------------------------------------------------------
