@@ -52,7 +52,7 @@ def report_html(report: ServiceLevelReport, language: str, names: Names) -> byte
         picture=Pictures(report, words, Charts(), zone),
         zone=zone,
         names=names,
-        repeat=names.command("report", *_choice(report), "--format", "json"),
+        repeat=names.command("report", *_choice(report), "--format", "json", "--out", "report.json"),
         parts=PageParts(report),
         control_name=control_name,
         listed=LISTED,
