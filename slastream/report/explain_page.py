@@ -24,7 +24,6 @@ MARKS = {
     "breached": "✕",
     "warned": "!",
     "stopped": "■",
-    "met_late": "■",
     "cancelled": "∅",
     "reopened": "↺",
     "override": "✎",

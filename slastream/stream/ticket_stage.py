@@ -14,9 +14,11 @@ from zlib import crc32
 import orjson
 
 from slastream.core.clocks import Cycle, Declared, Labels
+from slastream.core.engine import contribution_of
 from slastream.core.events import Tick, TicketEvent
 from slastream.core.facts import BREACHED, DEADLINE, RETRACTED, Fact
 from slastream.core.histories import in_order, is_later
+from slastream.core.periods import ROLLING, period_of
 from slastream.core.rules import ENDED, Rulebook
 from slastream.core.tickets import HistoryNeededError, Ticket, fold, order_of
 from slastream.core.units import MINUTE, Instant, format_instant
@@ -53,6 +55,7 @@ MAX_AWAKE = 5_000
 """Tickets of a partition that are kept as objects (4 KB each); the others sleep as bytes."""
 
 ClockKey = tuple[str, str, int]
+_NO_LABELS = Labels(None, None, None, None, None, None, None, None)
 _NO_HOLDS: frozenset[tuple[int, int]] = frozenset()
 
 
@@ -158,12 +161,32 @@ class TicketPartition:
         self._wake_due()
 
     def _judge_anew(self, entry: Entry) -> None:
-        """After a change of the policy: an open ticket is folded again by the one that is in force."""
-        if entry.ticket.attributes.get("status") not in ENDED and not entry.ticket.is_gone:
+        """After a change of the policy: an open ticket is folded again by the one that is in force, unless a period that is
+        over would read otherwise."""
+        is_open = entry.ticket.attributes.get("status") not in ENDED and not entry.ticket.is_gone
+        if is_open and not self._rewrites_a_closed_period(entry):
             self._refold(entry, entry.events()[-1])
             self._publish(entry)
             self._has_changes = True
         entry.wake_at = entry.planned_at = self._wake_of(entry)
+
+    def _rewrites_a_closed_period(self, entry: Entry) -> bool:
+        """Would the policy in force change what counted in a period of an objective that is over? `reassess` wants that."""
+        before = {_clock_key(cycle): cycle for cycle in entry.ticket.cycles()}
+        after = {_clock_key(cycle): cycle for cycle in self._judged(entry).cycles()}
+        for key in before.keys() | after.keys():
+            was, now = before.get(key), after.get(key)
+            rule = self.book.by_name[key[0], key[1]]
+            if rule.on_change != "reassess" and _closed_part(was, self.time) != _closed_part(now, self.time):
+                return True
+        return False
+
+    def _judged(self, entry: Entry) -> Ticket:
+        """The ticket as its events make it by the policy in force, up to partition time."""
+        ticket = fold(entry.ticket.ticket_id, self.book, entry.events())
+        if ticket.wake_at is not None and ticket.wake_at < self.time:
+            ticket.advance(self.time)
+        return ticket
 
     def _wake_up(self, ticket_id: str, asleep: Asleep) -> Entry:
         stored = decode_ticket(asleep.state, self.book)
@@ -295,9 +318,7 @@ class TicketPartition:
         self._counts.late[TICKETS] += 1
         entry.is_unsettled = True
         old = entry.ticket
-        new = fold(old.ticket_id, self.book, entry.events())
-        if new.wake_at is not None and new.wake_at < self.time:
-            new.advance(self.time)
+        new = self._judged(entry)
         fresh = {_fact_key(fact): (fact, labels) for fact, labels in new.facts}
         held = {_fact_key(fact) for fact, _ in entry.held}
         new.facts = []
@@ -606,6 +627,21 @@ def rejected_output(record: Record, error: EventError) -> Output:
 def _is_marker(record: Record) -> bool:
     """A begin or end of a backfill: it says something to the worker only."""
     return record.key is None and any(name == BACKFILL_HEADER for name, _ in record.headers)
+
+
+def _closed_part(cycle: Cycle | None, now: Instant) -> tuple[Instant, bool] | None:
+    """What a cycle counts for in a calendar period that was over at `now`, by the basis of its objective."""
+    if cycle is None:
+        return None
+    agreement = cycle.rule.agreement
+    objective = agreement.objective
+    if objective.period in ROLLING:
+        return None
+    one = contribution_of(cycle, _NO_LABELS)
+    at = one.counted_at(objective.basis, now)
+    if at is None or at >= period_of(now, objective.period, agreement.calendar)[0]:
+        return None
+    return at, one.is_met
 
 
 def _clock_key(cycle: Cycle) -> ClockKey:
