@@ -81,7 +81,7 @@ SUBJECTS = {
 PEOPLE = ("Bob Ito", "Carla Nunes", "Deniz Kaya", "Emeka Obi", "Fatima Haddad", "Greta Lind", "Ivana Petrova")
 AGENTS = {"L1": ("ann", "lars", "mei"), "L2": ("noor", "otto")}
 RESPONSE = {"P1": 12, "P2": 50, "P3": 200}
-WORK = {"P1": 200, "P2": 420, "P3": 1200}
+WORK = {"P1": 170, "P2": 330, "P3": 900}
 
 
 class Record(NamedTuple):
@@ -92,7 +92,7 @@ class Record(NamedTuple):
 
 def records(now: datetime, tickets: int = 160, seed: int = 3) -> list[Record]:
     """All of them, by time; the bad ones last."""
-    random = Random(seed)
+    random, now = Random(seed), now.replace(microsecond=0)
     dated = [*_tickets(random, now, tickets), *_monitoring(random, now)]
     dated.sort(key=lambda one: one[0])
     return [record for _, record in dated] + list(_bad())
@@ -108,7 +108,7 @@ def ticket_record(event: Json) -> Record:
 def _tickets(random: Random, now: datetime, count: int) -> Iterator[Dated]:
     for number in range(count):
         is_new = number >= count * 2 // 3
-        minutes = random.uniform(1, 60 * 10) if is_new else random.uniform(60 * 10, 60 * 24 * 24)
+        minutes = random.randint(1, 60 * 10) if is_new else random.randint(60 * 10, 60 * 24 * 24)
         for at, event in _ticket(random, 41_200 + number, now - timedelta(minutes=minutes)):
             if at <= now:
                 yield at, ticket_record(event | {"occurred_at": at.isoformat()})
@@ -130,7 +130,7 @@ def _ticket(random: Random, number: int, opened_at: datetime) -> Iterator[tuple[
         return at, made | ({} if message is None else {"message": message})
 
     def later(minutes: float) -> datetime:
-        return at + timedelta(minutes=random.uniform(0.3, 1.25) * minutes)
+        return at + timedelta(seconds=round(random.uniform(0.3, 1.25) * minutes * 60))
 
     yield event(
         "created", service=service, status="new", status_name="New", priority=priority, type="incident", group="L1",

@@ -4,10 +4,11 @@ from itertools import permutations
 
 import pytest
 
-from slastream.core.units import FAR, FIRST
+from slastream.core.units import FAR, FIRST, Instant, format_instant, parse_instant
+from slastream.web.console.agreement_content import agreement_content, agreement_list
 from slastream.web.console.clocks import OPEN_STATES
 from slastream.web.console.content import clock_list, found_tickets, now_content
-from web.console_scenario import BREACHED, Json, Told, event, fact, verdict
+from web.console_scenario import BREACHED, Json, Told, availability, compliance, event, fact, verdict
 
 
 def states(told: Told) -> dict[str, int]:
@@ -170,6 +171,87 @@ def test_quiet_tickets_are_forgotten_but_none_with_an_open_clock() -> None:
     left = {one.ticket.ticket_id for one in found_tickets(told.view, "")}
     assert left == {"OPS-1", "OPS-5"}
     assert told.view.tickets.places("OPS-2") == []
+
+
+# ---- windows
+
+
+def test_a_window_says_whether_it_is_kept_and_what_is_left_of_its_budget() -> None:
+    told = (
+        Told().window(compliance()).window(availability()).window(compliance(promise="x", ratio=None, objective=None))
+    )
+    found = {one.promise: (one.is_kept, one.budget_left) for one in told.view.windows}
+    assert found == {"resolution": (False, pytest.approx(-1.0)), "uptime": (False, 0.5), "x": (None, None)}
+
+
+def test_the_newest_line_of_a_window_replaces_the_others_and_windows_come_newest_first() -> None:
+    april = {"kind": "month", "start": "2026-03-31T22:00:00Z", "end": "2026-04-30T22:00:00Z"}
+    told = (
+        Told().window(compliance(ratio=0.5)).window(compliance(ratio=0.95)).window(compliance(window=april, ratio=0.7))
+    )
+    content = agreement_content(told.view, "gold")
+    assert content is not None
+    assert [[one.ratio for one in group] for group in content.windows] == [[0.7, 0.95]]
+
+
+def test_credits_of_an_agreement_are_those_of_the_running_windows() -> None:
+    april = {"kind": "month", "start": "2026-03-31T22:00:00Z", "end": "2026-04-30T22:00:00Z"}
+    told = Told().window(compliance()).window(compliance(window=april, credit={"amount": 200, "currency": "EUR"}))
+    told.window(compliance("web", credit={"amount": 50.5, "currency": "EUR"}))
+    told.window(compliance("dns", credit={"amount": 0, "currency": "CHF"}))
+    (line,) = agreement_list(told.view)
+    assert (line.credits, line.missed, line.windows) == ({"EUR": 250.5}, 3, 3)
+
+
+# ---- monitoring
+
+NOW = parse_instant("2026-03-02T12:00:00Z")
+DAY_BEFORE = parse_instant("2026-03-01T12:00:00Z")
+
+
+def monitored(*states: tuple[str, str], component: str = "mail") -> Told:
+    told = Told()
+    for at, state in states:
+        line = {"service": "mail", "component": component, "occurred_at": f"2026-03-02T{at}:00Z", "state": state}
+        told.tell("sla.monitoring", b"mail", line)
+    return told
+
+
+def clock(at: Instant | None) -> str | None:
+    return None if at is None else format_instant(at)[11:16]
+
+
+def test_states_of_a_service_are_pieces_from_its_first_news_on() -> None:
+    told = monitored(("08:00", "up"), ("09:00", "down"), ("09:30", "down"), ("10:00", "up"), ("11:00", "down"))
+    pieces = told.view.monitored.pieces("mail", DAY_BEFORE, NOW)
+    assert [(clock(one.start), clock(one.end), one.state) for one in pieces] == [
+        ("08:00", "09:00", "up"), ("09:00", "10:00", "down"), ("10:00", "11:00", "up"), ("11:00", None, "down"),
+    ]  # fmt: skip
+    outages = told.view.monitored.outages("mail", DAY_BEFORE, NOW)
+    assert [(clock(one.start), clock(one.end)) for one in outages] == [("11:00", None), ("09:00", "10:00")]
+
+
+def test_a_service_is_as_its_components_say() -> None:
+    told = monitored(("08:00", "up"), component="smtp")
+    told.tell(
+        "sla.monitoring",
+        b"mail",
+        {"service": "mail", "component": "imap", "occurred_at": "2026-03-02T09:00:00Z", "state": "down"},
+    )
+    state = told.view.monitored.now("mail", NOW)
+    assert state is not None
+    assert (state.state, clock(state.since), state.members) == ("down", "09:00", [("imap", "down"), ("smtp", "up")])
+    assert told.view.monitored.now("web", NOW) is None
+
+
+def test_planned_maintenance_is_shown_until_it_is_over_or_withdrawn() -> None:
+    told = Told()
+    for number, end in (("A", "11:00"), ("B", "14:00"), ("C", "15:00")):
+        line = {"maintenance_id": number, "service": "mail", "occurred_at": "2026-03-01T08:00:00Z", "start": "2026-03-02T10:00:00Z",
+                "end": f"2026-03-02T{end}:00Z", "revision": 1}  # fmt: skip
+        told.tell("sla.maintenance", b"mail", line)
+    told.tell("sla.maintenance", b"mail", line | {"revision": 2, "withdrawn": True})
+    assert [one.maintenance_id for one in told.view.monitored.maintenance("mail", NOW)] == ["B"]
 
 
 # ---- facts

@@ -24,7 +24,7 @@ class AgreementContent(NamedTuple):
     agreement: Agreement | None
     credits: dict[str, float]
     windows: list[list[PromiseWindow]]
-    """By promise and service, the newest first."""
+    """By promise and service, those that are missed first; in each the newest first."""
 
 
 def agreement_list(view: View) -> list[AgreementLine]:
@@ -67,4 +67,5 @@ def agreement_content(view: View, name: str) -> AgreementContent | None:
     if agreement is None and not windows:
         return None
     newest = [one for one in view.windows.newest() if one.agreement == name]
-    return AgreementContent(name, agreement, credits_of(newest), by_promise(windows))
+    groups = sorted(by_promise(windows), key=lambda group: group[0].is_kept is not False)
+    return AgreementContent(name, agreement, credits_of(newest), groups)

@@ -6,8 +6,12 @@ from aiohttp import web
 
 from slastream.core.units import FAR, FIRST, Instant, parse_instant
 from slastream.stream.topics import topics_folder
+from slastream.web.console.agreement_content import agreement_content, agreement_list
 from slastream.web.console.content import breaches, chosen_of, clock_list, found_tickets, now_content, ticket_content
 from slastream.web.console.pages import whole
+from slastream.web.console.pipeline_content import pipeline
+from slastream.web.console.policy_content import policy_content
+from slastream.web.console.service_content import service_content, service_list
 from slastream.web.console.site import Handler, Site, json_response
 from slastream.web.console.stories import part_object
 
@@ -28,6 +32,12 @@ class Api:
             "/api/tickets": self._tickets,
             "/api/tickets/{id}": self._ticket,
             "/api/breaches": self._breaches,
+            "/api/services": self._services,
+            "/api/services/{name}": self._service,
+            "/api/agreements": self._agreements,
+            "/api/agreements/{name}": self._agreement,
+            "/api/policy": self._policy,
+            "/api/pipeline": self._pipeline,
         }
         return [web.get(path, handler) for path, handler in handlers.items()]
 
@@ -58,11 +68,36 @@ class Api:
         }
         return json_response({**content._asdict(), "story": story})
 
+    async def _services(self, _: web.Request) -> web.Response:
+        return json_response(service_list(self._view, self._site.now()))
+
+    async def _service(self, request: web.Request) -> web.Response:
+        return _found(service_content(self._view, request.match_info["name"], self._site.now()), "service")
+
+    async def _agreements(self, _: web.Request) -> web.Response:
+        return json_response(agreement_list(self._view))
+
+    async def _agreement(self, request: web.Request) -> web.Response:
+        return _found(agreement_content(self._view, request.match_info["name"]), "agreement")
+
+    async def _policy(self, _: web.Request) -> web.Response:
+        return json_response(policy_content(self._view, self._site.now(), self._site.reading.is_complete))
+
+    async def _pipeline(self, request: web.Request) -> web.Response:
+        self._site.workers.look()
+        return json_response(pipeline(self._site, request.query.get("reason")))
+
     async def _breaches(self, request: web.Request) -> web.Response:
         """Rows of a table, as the Infinity data source of Grafana reads them."""
         since, until = _instant(request, "since", FIRST), _instant(request, "until", FAR)
         most = min(whole(request.query.get("limit", "1000")), MOST_BREACHES)
         return json_response(breaches(self._view, chosen_of(request.query), since, until, most))
+
+
+def _found(content: object, what: str) -> web.Response:
+    if content is None:
+        raise web.HTTPNotFound(text=f"nothing is known of this {what}")
+    return json_response(content)
 
 
 def _instant(request: web.Request, name: str, otherwise: Instant) -> Instant:
