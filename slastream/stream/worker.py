@@ -56,7 +56,7 @@ class WorkerSettings:
     group_instance_id: str | None = None
     metrics_listen: str | None = None
     session_timeout_seconds: float = 10.0
-    heartbeat_interval_seconds: float = 3.0
+    heartbeat_interval_seconds: float = 1.0
     rebalance_timeout_seconds: float = 60.0
     request_timeout_seconds: float = 40.0
     transaction_timeout_seconds: float = 30.0
