@@ -15,11 +15,11 @@ help:  ## show these targets
 demo: $(READY)  ## run everything on this machine, with a simulated service desk
 	$(BIN)/slastream demo
 
-test: check  ## all checks and all tests (without Java 17+ those on a real broker are skipped, unless CI=true)
-	$(BIN)/python -m pytest -rs
+test: check quick  ## all checks and all tests (without Java 17+ those on a real broker are skipped, unless CI=true)
+	$(BIN)/python -m pytest -rs -m "broker or compiler"
 
-quick: $(READY)  ## the tests that need no broker and no compiler
-	$(BIN)/python -m pytest -m "not broker and not compiler"
+quick: $(READY)  ## the tests that need no broker and no compiler, a process for each core
+	$(BIN)/python -m pytest -rs -m "not broker and not compiler" --numprocesses auto --dist loadfile
 
 check: $(READY)  ## style, types and the direction of imports
 	$(BIN)/ruff check .
