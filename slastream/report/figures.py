@@ -7,6 +7,7 @@ Counts are integers, amounts decimals, ratios fractions, instants and durations 
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import Literal
 
 from slastream.core.units import Duration, Instant
 
@@ -530,31 +531,20 @@ class Satisfaction:
     met_but_unhappy_evidence: int
 
 
-ABOUT = (
-    "signs",
-    "promise",
-    "credit",
-    "scope",
-    "met_but_unhappy",
-    "control",
-    "cause",
-    "provider",
-    "reopened",
-    "age",
-    "cancelled",
-    "without_promise",
-)
+About = Literal[
+    "signs", "promise", "credit", "scope", "met_but_unhappy", "control", "cause", "provider", "reopened", "age", "cancelled", "without_promise",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """The tickets behind a number: those that count for it, and those that count against it.
 
-    `about` is one of ABOUT; `detail` is what the number is of: `desk / closure`, an age, a reason.
+    `detail` is what the number is of: `desk / closure`, an age, a reason.
     """
 
     number: int
-    about: str
+    about: About
     detail: str
     kept: tuple[str, ...]
     missed: tuple[str, ...]

@@ -6,9 +6,7 @@ from slastream.report.as_json import report_json
 from slastream.report.as_pdf import report_pdf
 from slastream.report.figures import ServiceLevelReport
 
-__all__ = ["FORMATS", "Names", "report_bytes"]
-
-FORMATS = ("html", "csv", "json", "pdf")
+__all__ = ["Names", "report_bytes"]
 
 
 def report_bytes(report: ServiceLevelReport, format: str, language: str, names: Names) -> bytes:

@@ -14,7 +14,7 @@ from slastream.core.signs import Signs
 from slastream.core.tickets import Ticket
 from slastream.core.units import Instant
 from slastream.report.evidence import digest_of, evidence_lines
-from slastream.report.figures import Evidence
+from slastream.report.figures import About, Evidence
 from slastream.report.report_period import ReportPeriod
 
 
@@ -57,7 +57,7 @@ class EvidenceBook:
 
     pages: list[Evidence] = field(default_factory=list)
 
-    def put(self, about: str, detail: str, kept: Iterable[str], missed: Iterable[str]) -> int:
+    def put(self, about: About, detail: str, kept: Iterable[str], missed: Iterable[str]) -> int:
         """Tickets that count for a number and against it; returns its number."""
         number = len(self.pages) + 1
         self.pages.append(Evidence(number, about, detail, tuple(sorted(set(kept))), tuple(sorted(set(missed)))))

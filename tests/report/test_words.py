@@ -6,14 +6,17 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import slastream.report
 from slastream.core.calendars import Calendar
-from slastream.core.policies import CLOCK_METRICS, SERVICE_METRICS
+from slastream.core.experience import TICKET_VERDICTS
+from slastream.core.policies import CLOCK_METRICS, PARTIES, SERVICE_METRICS
 from slastream.core.units import HOUR, MINUTE, parse_instant
 from slastream.errors import PolicyError
+from slastream.report.figures import About
 from slastream.report.words import LANGUAGES, Words, words_of
 
 FOLDER = Path(slastream.report.__file__).parent
@@ -78,6 +81,12 @@ def test_every_metric_and_kind_has_a_word(language: str) -> None:
         assert f"metric.{metric}" in CATALOGUES[language]
     for kind in ("sla", "ola", "uc"):
         assert f"kind.{kind}" in CATALOGUES[language]
+    for about in get_args(About):
+        assert f"about.{about}" in CATALOGUES[language]
+    for party in (*PARTIES, "none"):
+        assert f"party.{party}" in CATALOGUES[language]
+    for verdict in TICKET_VERDICTS:
+        assert f"verdict.{verdict}" in CATALOGUES[language]
 
 
 @pytest.mark.parametrize(
