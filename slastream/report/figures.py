@@ -532,7 +532,8 @@ class Satisfaction:
 
 
 About = Literal[
-    "signs", "promise", "credit", "scope", "met_but_unhappy", "control", "cause", "provider", "reopened", "age", "cancelled", "without_promise",
+    "signs", "promise", "credit", "scope", "met_but_unhappy", "control", "cause",
+    "provider", "reopened", "age", "cancelled", "without_promise",
 ]  # fmt: skip
 
 
