@@ -19,7 +19,7 @@ from slastream.core.policies import Policy
 from slastream.core.units import HOUR, MINUTE, SECOND, Instant, format_instant
 from slastream.stream.runtime import OwnedPartition, Runtime, Source, State, TopicPartition
 from slastream.stream.service_stage import ServicePartition
-from slastream.stream.stage import Cut, Record, Stage
+from slastream.stream.stage import Cut, Output, Record, Stage
 from slastream.stream.ticket_stage import TicketPartition
 from slastream.wire.policy_file import load_policy
 
@@ -99,6 +99,7 @@ class Desk:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.runtime = Runtime(make_stages(policy), generation=0)
+        self.published: list[Output] = []
         self._offsets = {"sla.tickets": 0, "sla.verdicts": 0}
         self.owned = [own(self.runtime, stage) for stage in self.runtime.stages]
 
@@ -131,6 +132,7 @@ class Desk:
         assert owned.processor is not None
         cut = owned.processor.cut()
         owned.note_commit(cut.counts, 0.02, now / SECOND)
+        self.published += cut.outputs
         return cut
 
     def _record(self, topic: str, key: bytes | None, value: bytes | None, now: Instant) -> Record:

@@ -97,7 +97,7 @@ def prometheus(config: str, folder: Path) -> Iterator[Prometheus]:
         process = subprocess.Popen(
             [
                 program("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address={server.address}",
+                f"--web.listen-address={server.address}", "--enable-feature=exemplar-storage",
             ],
             stdout=log, stderr=log,
         )  # fmt: skip

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 import pytest
 from drawing.style import ROW_PIXELS, WIDTH_PIXELS
 from pictures import draw
@@ -36,10 +37,11 @@ SCRAPES = "min(count_over_time(slastream_series[1m]))"
 
 @dataclass(frozen=True)
 class Scraped:
-    """A server, and what it gave to each query of each panel."""
+    """A server, what it gave to each query of each panel, and the scene."""
 
     server: Prometheus
     given: dict[tuple[str, int], Answer]
+    scene: Scene
 
 
 @contextmanager
@@ -58,7 +60,7 @@ def scraped_scene(scene: Scene, change: Change, workers: Sequence[str], folder: 
         scrapes = server.value(SCRAPES) or 0
         wait_until(lambda: (server.value(SCRAPES) or 0) >= scrapes + 3, 30, "scrapes after the change")
         given = {(panel.name, number): answer for panel, number, answer in answers(server)}
-        yield Scraped(server, given)
+        yield Scraped(server, given, scene)
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,24 @@ def test_marks_are_there_when_something_happened_and_only_then(fine: Scraped, ba
     assert {name for (is_bad, name), series in found.items() if series and is_bad} == {
         mark["name"] for mark in board.annotations
     }
+
+
+@pytest.mark.parametrize(
+    ("board", "title"), [("Tickets", "Verdicts within an hour"), ("Pipeline", "Delay of deadlines, 99 of 100")]
+)
+def test_dots_on_a_chart_are_breaches_that_were_declared(bad: Scraped, board: str, title: str) -> None:
+    """Grafana asks for exemplars by the query of the panel."""
+    panel = panel_of(board, title)
+    assert panel.content["targets"][0]["exemplar"] is True
+    query = board_of(board).expanded(bad.server, panel.expressions[0])
+    now = time.time()
+    found = bad.server.get("query_exemplars", query=query, start=str(now - 8 * 3600), end=str(now + 60))
+    dots = {each["labels"]["breach_id"] for series in found for each in series["exemplars"]}
+    lines = [
+        orjson.loads(each.value) for each in bad.scene.desk.published if each.topic == "sla.breaches" and each.value
+    ]
+    assert dots
+    assert dots <= {line["id"] for line in lines if line["fact"] == "breached"}
 
 
 def test_a_picture_of_every_dashboard_is_drawn_and_each_panel_shows_something(
