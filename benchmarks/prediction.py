@@ -136,7 +136,7 @@ def _row(promise: str, said: list[Guess]) -> str:
     scored = _scored(said)
     silent = sum(one.chance is None for one in said)
     ours = brier((one.chance, late) for one, late in scored if one.chance is not None)
-    naive = [brier((getattr(one, name), late) for one, late in scored) for name in ("of_promise", "of_priority")]
+    naive = [brier((getattr(one, guess), late) for one, late in scored) for guess in ("of_promise", "of_priority")]
     late = sum(late for _, late in scored)
     return (
         f"| `{promise}` | {len(said):,} | {silent:,} | {len(scored):,} | {late / len(scored):.1%} | {ours:.4f} "

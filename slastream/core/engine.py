@@ -157,11 +157,12 @@ def points_of(cycles: Iterable[tuple[Ticket, Cycle]]) -> Iterator[Point]:
 
 def open_clock_of(ticket: Ticket, cycle: Cycle, at: Instant) -> OpenClock:
     """An open cycle that is not late, as prediction looks at it."""
-    reading = cycle.read(at)
-    target = None if cycle.override is not None else _duration(reading.target_us)
+    reading, priority = cycle.read(at), ticket.labels_of(cycle).priority
     elapsed = Duration(reading.elapsed_us)
-    remaining = remaining_of(cycle.selection.calendar, at, elapsed, target, reading.due_at)
-    return OpenClock(ticket.labels_of(cycle).priority, elapsed, remaining)
+    if cycle.is_paused:
+        return OpenClock(priority, elapsed, None)
+    target = None if cycle.override is not None else _duration(reading.target_us)
+    return OpenClock(priority, elapsed, remaining_of(cycle.selection.calendar, at, elapsed, target, reading.due_at))
 
 
 def _duration(us: int | None) -> Duration | None:

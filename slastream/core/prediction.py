@@ -2,7 +2,9 @@
 
 Of the finished cycles of the same promise, service and priority that were still open after the time that this one has used
 (*the same stage*), a share took longer than this one may: that share is the chance. It is the empirical survival function,
-conditional on the stage, and has a numerator and a denominator. With fewer than `MIN_PEERS` at the same stage there is none.
+conditional on the stage, and has a numerator and a denominator. With fewer than `MIN_PEERS` at the same stage there is none,
+nor while the clock is paused: what finished clocks took does not say whether one that waits will run again. (On the UCI log 4 % of
+them were late, and such chances were worse than any guess: `benchmarks/PREDICTION.md`.)
 """
 
 from bisect import bisect_right
@@ -57,7 +59,7 @@ def chance_of(history: History, priority: str | None, elapsed_us: Duration, rema
 
 
 class OpenClock(NamedTuple):
-    """A clock that runs or is paused, not late yet. `remaining_us` None: not known while it is paused (a target in days)."""
+    """A clock that runs or is paused, not late yet. `remaining_us` None: it is paused."""
 
     priority: str | None
     elapsed_us: Duration
@@ -93,7 +95,7 @@ def chance_of_clock(history: History, clock: OpenClock) -> Chance | None:
 def remaining_of(
     calendar: Calendar, now: Instant, elapsed_us: Duration, target_us: Duration | None, due_at: Instant | None
 ) -> Duration | None:
-    """The open time that an open clock has until it is late: of its target, else until it is due.
+    """The open time that a running clock has until it is late: of its target, else until it is due.
 
     `target_us` is None for a target in days and for a due instant set by hand.
     """

@@ -97,10 +97,9 @@ class ControlGauges:
     def _open_clock(self, one: CountedClock, now: Instant) -> OpenClock:
         """As of `now`; a clock whose calendar the policy no longer has is not predicted until it is judged anew."""
         contribution, calendar = one.contribution, self._calendars.get(one.calendar or "")
-        if calendar is None:
+        if calendar is None or contribution.status == "paused":
             return OpenClock(contribution.priority, Duration(one.elapsed_us), None)
-        runs = contribution.status == "running" and now > one.as_of
-        elapsed = Duration(one.elapsed_us + (calendar.open_between(one.as_of, now) if runs else 0))
+        elapsed = Duration(one.elapsed_us + (calendar.open_between(one.as_of, now) if now > one.as_of else 0))
         is_by_due = one.target_us is None or contribution.signs.overridden
         target = None if is_by_due or one.target_us is None else Duration(one.target_us)
         return OpenClock(
