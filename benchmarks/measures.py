@@ -18,6 +18,7 @@ from benchmarks.memory import memory
 from benchmarks.restoring import restore
 from benchmarks.run import Result, Run
 from benchmarks.scaling import workers
+from benchmarks.scrape import scrape
 from benchmarks.stages import PARTITIONS, Stages, ticket_records, verdict_records
 from slastream.app import make_stages
 from slastream.stream.topics import create_topics
@@ -165,5 +166,6 @@ MEASURES: dict[str, Callable[[Run], Result]] = {
     "deadlines": deadlines,
     "growth": growth,
     "memory": memory,
+    "scrape": scrape,
     "workers": workers,
 }

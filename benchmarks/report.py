@@ -30,6 +30,7 @@ TITLES = {
     "workers": "Several workers against one",
     "growth": "How cost grows",
     "memory": "An open ticket of one event in the memory of stage 1",
+    "scrape": "A scrape of a worker with more than 20,000 series",
 }
 
 
