@@ -300,6 +300,9 @@ on the loopback interface. The numbers are a snapshot, made for a scrape and at 
   services are left out, those first that the policy does not list, and `slastream_series_left_out` counts their series: use more
   workers, or list fewer services.
 - A ratio without a denominator has no sample: neither 0 nor 1.
+- In OpenMetrics `sla_verdicts_total` and `slastream_deadline_delay_seconds` name the newest breach that they count, as an exemplar
+  `breach_id`: the id of the fact on `sla.breaches`, which a verdict of a breached clock carries as `breach_id`, too. Prometheus
+  keeps them with `--enable-feature=exemplar-storage`.
 
 | metric | type | unit | labels | meaning |
 |---|---|---|---|---|""".splitlines()
