@@ -249,7 +249,7 @@ def test_missing_topics_end_the_worker_with_the_command_that_creates_them(kafka:
 
 def test_a_worker_without_a_broker_says_so_once_and_ends_on_sigterm(tmp_path: Path) -> None:
     worker = WorkerProcess(0, tmp_path, ["--broker", "127.0.0.1:9", "--prefix", "nowhere"])
-    wait_until(lambda: worker.logged("no broker answers at 127.0.0.1:9") == 1, 20, "it says so")
+    wait_until(lambda: worker.logged("no Kafka at 127.0.0.1:9 ") == 1, 20, "it says so")
     worker.terminate()
     assert len(worker.log.read_text().splitlines()) < 10
 
