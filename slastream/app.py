@@ -380,7 +380,8 @@ def make_stages(policy: Policy) -> tuple["Stage", "Stage"]:
             lambda partition: TicketPartition(book, partition),
         ),
         Stage(
-            "services", ("sla.verdicts", "sla.monitoring", "sla.maintenance"), "slastream-services-changelog", "sla.verdicts",
+            "services", ("sla.verdicts", "sla.monitoring", "sla.maintenance", "sla.ledger"), "slastream-services-changelog",
+            "sla.verdicts",
             lambda partition: ServicePartition(book, partition), b"tick",
         ),
     )  # fmt: skip

@@ -172,16 +172,34 @@ def _add(
 
 
 def statements_by_period(
-    agreement: Agreement, results: dict[Period, dict[ItemKey, Result]], periods: PeriodsOf, now: Instant
+    agreement: Agreement,
+    results: dict[Period, dict[ItemKey, Result]],
+    periods: PeriodsOf,
+    now: Instant,
+    only: set[Period] | None = None,
 ) -> Iterator[Statement]:
-    """The statements of periods that began by `now`, in order."""
+    """The statements of periods that began by `now`, in order; or `only` of those whose results have changed."""
     running = periods.of(now)
-    known = sorted({*results, *([] if running is None else [running])})
+    known = sorted(
+        {*results, *([] if running is None else [running])} if only is None else _earning(agreement, periods, only)
+    )
     for start, end in known:
         later = following(agreement, results, periods, end, now)
         found = statement(agreement, start, end, results.get((start, end), {}), later, now)
         if found is not None and start <= now:
             yield found
+
+
+def _earning(agreement: Agreement, periods: PeriodsOf, changed: set[Period]) -> set[Period]:
+    """These periods, and those before them that they may earn back."""
+    found, back = set(changed), None if agreement.credits is None else agreement.credits.earn_back
+    for start, _ in changed if back is not None else ():
+        for _ in range(0 if back is None else back.periods):
+            before = periods.of(Instant(start - 1))
+            if before is not None:
+                found.add(before)
+                start = before[0]
+    return found
 
 
 def following(

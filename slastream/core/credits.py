@@ -10,9 +10,10 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from slastream.core.clocks import Cycle
 from slastream.core.compliance import Contribution
 from slastream.core.policies import Agreement, CreditBand, Credits, EarnBack, Exclusion
-from slastream.core.units import Instant
+from slastream.core.units import FAR, Instant
 
 EXACT = Context(prec=200)
 """Nothing of a product or sum of amounts is cut off: they have at most 24 digits, shares 12."""
@@ -218,7 +219,7 @@ def result_of(clocks: Iterable[Clock], exclusions: Sequence[Exclusion]) -> Resul
     """What these clocks come to; the first exclusion that one falls under leaves it out, and gives the reason."""
     met, missed, excluded = 0, list[Clock](), list[Excluded]()
     for clock in sorted(clocks, key=lambda one: one.place):
-        reason = next((one.reason for one in exclusions if is_excluded(clock, one)), None)
+        reason = reason_of(clock, exclusions)
         if reason is not None:
             excluded.append(Excluded(clock, reason))
         elif clock.is_met:
@@ -226,6 +227,22 @@ def result_of(clocks: Iterable[Clock], exclusions: Sequence[Exclusion]) -> Resul
         else:
             missed.append(clock)
     return Result(Fraction(met), Fraction(met + len(missed)), tuple(missed), tuple(excluded))
+
+
+def reason_of(clock: Clock, exclusions: Iterable[Exclusion]) -> str | None:
+    """Of the first exclusion that a clock falls under; None: it counts."""
+    return next((one.reason for one in exclusions if is_excluded(clock, one)), None)
+
+
+def why_excluded(ticket_id: str, cycle: Cycle, service: str | None) -> str | None:
+    """The reason for which money does not count a cycle, as it stands; None: it does, or counts nowhere yet."""
+    agreement = cycle.rule.agreement
+    contribution = Contribution(cycle.status(), cycle.started_at, cycle.due_at, cycle.stopped_at, None)
+    at = contribution.counted_at(agreement.objective.basis, FAR)
+    if at is None:
+        return None
+    clock = Clock(ticket_id, service, cycle.rule.promise.name, cycle.number, at, contribution.is_met)
+    return reason_of(clock, agreement.exclusions)
 
 
 def is_excluded(clock: Clock, exclusion: Exclusion) -> bool:

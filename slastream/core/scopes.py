@@ -5,7 +5,9 @@ services and types that it covers is out of scope; one inside counts in its volu
 opening, by its attributes now. Merged and deleted tickets are none.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from slastream.core.policies import Agreement, Policy, Scope, Volume
@@ -97,6 +99,48 @@ class _Compiled:
         return Covered(agreement.name, ticket.ticket_id, opened_at, service, type_, outside, tuple(counted))
 
 
+@dataclass(slots=True)
+class ScopeCounts:
+    """A period of one contract, ticket by ticket."""
+
+    in_scope: int = 0
+    outside: dict[str, Covered] = field(default_factory=dict)
+    volumes: Counter[str] = field(default_factory=Counter)
+
+    def put(self, one: Covered, sign: int = 1) -> None:
+        """Adds a ticket, or takes it out again as it was put in (`sign` -1)."""
+        if one.outside is None:
+            self.in_scope += sign
+            for name in one.volumes:
+                self.volumes[name] += sign
+        elif sign > 0:
+            self.outside[one.ticket_id] = one
+        else:
+            del self.outside[one.ticket_id]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.in_scope and not self.outside
+
+    def report(self, agreement: Agreement, scope: Scope, start: Instant, end: Instant, now: Instant) -> ScopeReport:
+        outside = sorted(self.outside.values(), key=lambda one: (one.opened_at, one.ticket_id))
+        volumes = tuple(
+            VolumeCount(volume, self.volumes[volume.name], level_of(volume, self.volumes[volume.name], end <= now))
+            for volume in scope.volumes
+        )
+        return ScopeReport(
+            agreement.name,
+            agreement.customer,
+            scope.period,
+            start,
+            end,
+            end <= now,
+            self.in_scope,
+            tuple(outside),
+            volumes,
+        )
+
+
 def scope_reports(
     agreement: Agreement,
     covered: Iterable[Covered],
@@ -107,28 +151,15 @@ def scope_reports(
     scope = agreement.scope
     if scope is None:
         return []
-    periods: dict[tuple[Instant, Instant], list[Covered]] = {period_of(now): []}
+    periods = {period_of(now): ScopeCounts()}
     for one in covered:
         if one.opened_at <= now:
-            periods.setdefault(period_of(one.opened_at), []).append(one)
-    return [_report(agreement, scope, period, tickets, now) for period, tickets in sorted(periods.items())]
+            periods.setdefault(period_of(one.opened_at), ScopeCounts()).put(one)
+    return [counts.report(agreement, scope, *period, now) for period, counts in sorted(periods.items(), key=_period)]
 
 
-def _report(
-    agreement: Agreement, scope: Scope, period: tuple[Instant, Instant], tickets: Collection[Covered], now: Instant
-) -> ScopeReport:
-    start, end = period
-    outside = sorted(
-        (one for one in tickets if one.outside is not None), key=lambda one: (one.opened_at, one.ticket_id)
-    )
-    volumes = []
-    for volume in scope.volumes:
-        count = sum(volume.name in one.volumes for one in tickets)
-        volumes.append(VolumeCount(volume, count, level_of(volume, count, end <= now)))
-    return ScopeReport(
-        agreement.name, agreement.customer, scope.period, start, end, end <= now, len(tickets) - len(outside),
-        tuple(outside), tuple(volumes),
-    )  # fmt: skip
+def _period(one: tuple[tuple[Instant, Instant], ScopeCounts]) -> tuple[Instant, Instant]:
+    return one[0]
 
 
 def level_of(volume: Volume, tickets: int, is_final: bool) -> Level | None:

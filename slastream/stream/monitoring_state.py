@@ -15,6 +15,8 @@ from typing import NamedTuple
 import orjson
 
 from slastream.core.availability import Availability, Declared, Measured, longest_window
+from slastream.core.contracts import result_of_measured
+from slastream.core.credits import is_credited
 from slastream.core.events import MaintenanceEvent, MonitoringEvent, Tick, TicketEvent
 from slastream.core.facts import RETRACTED
 from slastream.core.periods import ROLLING
@@ -24,6 +26,7 @@ from slastream.core.steps import BEGINNING, Steps
 from slastream.core.units import DAY, HOUR, SECOND, Instant, format_instant, parse_instant
 from slastream.core.windows import Measure, ServiceFact, Window
 from slastream.errors import EventError
+from slastream.stream.contract_state import part_output
 from slastream.stream.counts import Counts
 from slastream.stream.kept_events import KeptEvents
 from slastream.stream.stage import Output, Record
@@ -398,6 +401,12 @@ class MonitoringState:
             return False
         subject.lines[key] = digest
         self._outputs.append(Output(COMPLIANCE, name.encode(), key, value))
+        if is_credited(measured.agreement, measured.promise.name):
+            period = None if start is None else (window.start, window.end)
+            result = result_of_measured(measured)
+            self._outputs.append(
+                part_output(measured.agreement, name, measured.promise.name, period, result, measured.reading.until)
+            )
         return True
 
 

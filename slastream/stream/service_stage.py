@@ -1,4 +1,6 @@
-"""Stage 2: the services of one partition, from verdicts to compliance; `monitoring_state` is its other half.
+"""Stage 2: the services of one partition, from verdicts to compliance.
+
+`monitoring_state` is what it knows of monitoring, `contract_state` what it knows of contracts.
 
 The table holds one small record per clock: what it counts for. The tallies of a service are made from them, so a correction, a
 repetition and a restart give the same counts, and the order in which stage 1's partitions are read does not matter.
@@ -6,25 +8,31 @@ repetition and a restart give the same counts, and the order in which stage 1's 
 
 import heapq
 from collections.abc import Sequence
+from fractions import Fraction
 from sys import intern
 from typing import Any, NamedTuple
 
 import orjson
 
-from slastream.core.compliance import Contribution, Tally
+from slastream.core.compliance import Contribution, Line, Tally
+from slastream.core.credits import Result, is_credited
 from slastream.core.periods import Periods
 from slastream.core.rules import Rule, Rulebook
 from slastream.core.signs import NO_SIGNS, Signs
 from slastream.core.units import Instant, parse_instant
 from slastream.errors import EventError, SnapshotError
+from slastream.stream import contract_state
+from slastream.stream.contract_state import ContractState, part_output
 from slastream.stream.counts import Counts
 from slastream.stream.monitoring_state import KINDS, PREFIX, MonitoringState
 from slastream.stream.stage import Cut, Output, Record
+from slastream.stream.telling import LEDGER
 from slastream.stream.ticket_stage import META_KEY, rejected_output
 from slastream.wire.lines import compliance_line
 
 COMPLIANCE = "sla.compliance"
 VERSION = 1
+NEWEST_VERSION = contract_state.VERSION
 
 TallyKey = tuple[str, str, str]
 """(service, agreement, promise); the service "" is that of tickets without one."""
@@ -46,6 +54,7 @@ class Counted(NamedTuple):
     is_at_risk: bool
     target_us: int | None = None
     calendar: str | None = None
+    is_excluded: bool = False
 
     @property
     def tally_key(self) -> TallyKey:
@@ -80,6 +89,9 @@ class ServicePartition:
         self.newest_breaches: dict[BreachKey, tuple[str, Instant]] = {}
         """The last breach that a verdict told of, and its instant, since the partition is here: for people who look at a chart."""
         self.monitoring = MonitoringState(book.policy)
+        self.contracts = ContractState(book)
+        self._counted_for_money: dict[TallyKey, Tally] = {}
+        """The tallies of agreements with exclusions, without what those leave out."""
         self._periods: dict[str, Periods] = {}
         self._heap: list[tuple[Instant, TallyKey]] = []
         self._planned: dict[TallyKey, Instant] = {}
@@ -94,9 +106,10 @@ class ServicePartition:
 
     def progress(self, value: bytes) -> int:
         version, progress, _ = value[1:60].split(b",", 2)
-        if int(version) > VERSION:
+        if int(version) > NEWEST_VERSION:
             raise SnapshotError(
-                f"the stored state has version {int(version)}, this program reads up to {VERSION}; start the newer program again"
+                f"the stored state has version {int(version)}, this program reads up to {NEWEST_VERSION}; "
+                "start the newer program again"
             )
         return int(progress)
 
@@ -104,6 +117,9 @@ class ServicePartition:
         self.progress(value)  # refuses a newer version
         if key.startswith(PREFIX):
             self.monitoring.restore(key, value)
+            return
+        if key.startswith(contract_state.PREFIX):
+            self.contracts.restore(key, value)
             return
         stored = orjson.loads(value)
         if key == META_KEY:
@@ -124,6 +140,7 @@ class ServicePartition:
             tally.touched.clear()
         self._touched.clear()
         self.monitoring.restored(self.time)
+        self.contracts.restored(self.time)
         self._has_changes = bool(self.monitoring.subjects)
 
     # ---- records -------------------------------------------------------------------------------------------------
@@ -131,6 +148,9 @@ class ServicePartition:
     def apply(self, record: Record) -> None:
         if record.topic in KINDS:
             self._take_monitoring(record)
+            return
+        if record.topic == LEDGER:
+            self._take_ledger(record)
             return
         if record.offset <= self.offset:
             return
@@ -162,6 +182,19 @@ class ServicePartition:
             self._advance(self.monitoring.apply(record))
         except EventError as error:
             self._reject(record, error)
+
+    def _take_ledger(self, record: Record) -> None:
+        """These need no offset of the partition: each key has its own."""
+        self._has_changes = True
+        try:
+            as_of = self.contracts.apply(record)
+        except orjson.JSONDecodeError:
+            self._reject(record, EventError("not_json", "$", "a record of the ledger is one JSON object"))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            self._reject(record, EventError("wrong_type", "$", f"no record of ours: {error}"))
+        else:
+            if as_of is not None:
+                self._advance(as_of)
 
     def _take(self, clock: str, line: dict[str, object], offset: int) -> None:
         counted = counted_from_verdict(line)
@@ -206,8 +239,17 @@ class ServicePartition:
         tally.put(clock, contribution)
         if counted.contribution.stopped_at is not None:
             tally.finished.version += 1  # its open time may be another one, though it stopped then
+        if tally.agreement.exclusions:
+            self._put_for_money(clock, tally, key, None if counted.is_excluded else contribution)
         self._touched[key] = None
         self._plan(key, tally)
+
+    def _put_for_money(self, clock: str, tally: Tally, key: TallyKey, contribution: Contribution | None) -> None:
+        money = self._counted_for_money.get(key)
+        if money is None:
+            money = self._counted_for_money[key] = Tally(tally.agreement, tally.calendar_periods, self.time)
+        money.advance(self.time)
+        money.put(clock, contribution)
 
     def _plan(self, key: TallyKey, tally: Tally) -> None:
         """Keeps one wake for each tally, its earliest: an entry for each clock would make every wake cost them all."""
@@ -223,8 +265,9 @@ class ServicePartition:
     def _advance(self, time: int) -> None:
         if time <= self.time:
             return
-        self.time = Instant(time)
+        before, self.time = self.time, Instant(time)
         self.monitoring.advance(self.time)
+        self.contracts.advance(before, self.time)
         heap = self._heap
         while heap and heap[0][0] <= self.time:
             at, key = heapq.heappop(heap)
@@ -238,7 +281,7 @@ class ServicePartition:
 
     @property
     def wake_at(self) -> int | None:
-        wakes = (self._heap[0][0] if self._heap else None, self.monitoring.wake_at)
+        wakes = (self._heap[0][0] if self._heap else None, self.monitoring.wake_at, self.contracts.wake_at)
         wake_at = min((at for at in wakes if at is not None), default=None)
         return wake_at if wake_at is None else max(wake_at, self.monitoring.silent_until)
 
@@ -264,6 +307,9 @@ class ServicePartition:
             state.append((clock.encode(), orjson.dumps([VERSION, offset, plain, list(self._newest[clock])])))
         changes, said = self.monitoring.cut(self.time)
         state.extend(changes)
+        changes, lines = self.contracts.cut(self.time)
+        state.extend(changes)
+        said += lines
         state.append((META_KEY, orjson.dumps([VERSION, self.offset, self.time, self.monitoring.backfill_at])))
         for key in self._touched:
             self._publish(key)
@@ -278,7 +324,8 @@ class ServicePartition:
         service, agreement_name, promise = key
         tally = self.tallies[key]
         tally.advance(self.time)
-        for line in tally.lines(every=False):
+        lines = list(tally.lines(every=False))
+        for line in lines:
             message = compliance_line(service or None, tally.agreement, promise, line)
             window = message["window"]
             start = (
@@ -286,6 +333,19 @@ class ServicePartition:
             )  # the newest of a rolling period replaces the last
             name = orjson.dumps([service, agreement_name, promise, window["kind"], start])
             self._outputs.append(Output(COMPLIANCE, service.encode(), name, orjson.dumps(message)))
+        if is_credited(tally.agreement, promise):
+            money = self._counted_for_money.get(key)
+            if money is not None:
+                money.advance(self.time)
+                lines = list(money.lines(every=False))
+            self._outputs += (self._part(key, tally, line) for line in lines)
+
+    def _part(self, key: TallyKey, tally: Tally, line: Line) -> Output:
+        """What the statement of the agreement is made of."""
+        service, _, promise = key
+        met, total = line.counts.of(tally.agreement.objective.basis)
+        window = None if tally.rolling is not None else (line.start, line.end)
+        return part_output(tally.agreement, service, promise, window, Result(Fraction(met), Fraction(total)), self.time)
 
     def _reject(self, record: Record, error: EventError) -> None:
         self.monitoring.counts.rejected[record.topic, error.reason] += 1
@@ -313,6 +373,7 @@ def counted_from_verdict(line: dict[str, object]) -> Counted:
         is_at_risk=get("is_at_risk") is True,
         target_us=None if target is None else _us(target),
         calendar=intern(calendar) if isinstance(calendar, str) else None,
+        is_excluded=get("excluded") is not None,
     )
 
 

@@ -25,6 +25,7 @@ from slastream.core.units import MINUTE, Instant, format_instant
 from slastream.errors import EventError
 from slastream.stream.counts import Counts
 from slastream.stream.stage import Cut, Output, Record
+from slastream.stream.telling import Teller, Telling, Told
 from slastream.wire.events import canonical, decode_event
 from slastream.wire.line_text import LineWriter
 from slastream.wire.lines import instant_text
@@ -71,6 +72,7 @@ class Entry:
         "log",
         "planned_at",
         "progress",
+        "telling",
         "ticket",
         "wake_at",
         "withdrawn",
@@ -88,6 +90,7 @@ class Entry:
         self.corrects: dict[ClockKey, Correction] = {}
         self.wake_at: Instant | None = None
         self.planned_at: Instant | None = None
+        self.telling = Telling()
         self.is_unsettled = False
         """May a cycle before the last two have something to publish?"""
 
@@ -116,6 +119,8 @@ class TicketPartition:
         self.offset = -1
         self._counts = Counts()
         self._lines = LineWriter(book)
+        self._teller = Teller(book)
+        self._untold: dict[str, None] = {}
         self._heap: list[tuple[Instant, str]] = []
         self._awake: dict[str, None] = {}
         self._states: dict[str, tuple[bytes, Head]] = {}
@@ -198,6 +203,9 @@ class TicketPartition:
         entry.withdrawn, entry.corrects = stored.withdrawn, stored.corrects
         entry.wake_at, entry.planned_at = asleep.wake_at, asleep.planned_at
         entry.is_unsettled = bool(stored.held)
+        entry.telling = Telling({place: Told(*told) for place, told in stored.told.items()})
+        if not entry.ticket.trail and own:
+            _take_trail(entry)
         self._awake[ticket_id] = None
         return entry
 
@@ -512,6 +520,8 @@ class TicketPartition:
                     cycle.published_in = labels.service or ""
                     self._emit_verdict(entry, cycle, labels, cycle.published_in)
         entry.is_unsettled = bool(holds)
+        if self._teller.has_news(ticket, entry.telling):
+            self._untold[ticket.ticket_id] = None
         self._dirty[ticket.ticket_id] = None
         self._plan(ticket.ticket_id, entry)
 
@@ -541,7 +551,7 @@ class TicketPartition:
         self, entry: Entry, cycle: Cycle, labels: Labels, service: str, is_withdrawn: bool = False
     ) -> None:
         ticket = entry.ticket
-        as_of = Instant(max(self.time, ticket.last[0] if ticket.last is not None else self.time))
+        as_of = self._as_of(ticket)
         corrects = entry.corrects.pop(_clock_key(cycle), None) if entry.corrects else None
         key, line = self._lines.verdict(ticket.ticket_id, cycle, labels, as_of, corrects, is_withdrawn)
         self._outputs.append(Output(VERDICTS, service.encode(), key, line))
@@ -551,6 +561,19 @@ class TicketPartition:
         old = cycle.published_in
         if old is not None and old != (labels.service or ""):
             self._emit_verdict(entry, cycle, labels._replace(service=old or None), old, is_withdrawn=True)
+
+    def _tell(self) -> None:
+        """What changed of tickets beside their clocks, once for each cut."""
+        for ticket_id in self._untold:
+            entry = self.entry(ticket_id)
+            if entry is not None:
+                self._outputs += self._teller.tell(
+                    entry.ticket, entry.telling, self._as_of(entry.ticket), entry.progress
+                )
+        self._untold.clear()
+
+    def _as_of(self, ticket: Ticket) -> Instant:
+        return Instant(max(self.time, ticket.last[0] if ticket.last is not None else self.time))
 
     def _reject(self, record: Record, error: EventError) -> None:
         self._counts.rejected[TICKETS, error.reason] += 1
@@ -567,6 +590,8 @@ class TicketPartition:
         return self._has_changes
 
     def cut(self) -> Cut:
+        if self._untold:
+            self._tell()
         state: list[tuple[bytes, bytes | None]] = [(key, None) for key in self._removable]
         self._removable, self._leaving = self._leaving, {}
         state += self._written.items()
@@ -596,6 +621,7 @@ class TicketPartition:
                 entry.held,
                 entry.withdrawn,
                 entry.corrects,
+                entry.telling.told,
             )
         )
 
@@ -608,6 +634,12 @@ class TicketPartition:
                 self.entries[ticket_id] = Asleep(
                     _without_slack(self._encode(entry)), entry.log, entry.wake_at, entry.planned_at
                 )
+
+
+def _take_trail(entry: Entry) -> None:
+    """A state of version 1 has none: its events tell it."""
+    known = fold(entry.ticket.ticket_id, entry.ticket.rulebook, entry.events())
+    entry.ticket.trail, entry.ticket.rating, entry.ticket.rated_at = known.trail, known.rating, known.rated_at
 
 
 def rejected_output(record: Record, error: EventError) -> Output:

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from slastream.core.chains import Chain, Support
 from slastream.core.contracts import Felt
 from slastream.core.credits import Clock, Item, Statement
-from slastream.core.experience import Scores
+from slastream.core.experience import Rated, Scores
 from slastream.core.holders import Holder
 from slastream.core.ledger import Ledger
 from slastream.core.policies import PARTIES, CreditBand
@@ -43,6 +45,11 @@ def holder_object(holder: Holder) -> Json:
     if holder.assignee is None:
         del found["assignee"]
     return found
+
+
+def holder_text(holder: Holder) -> str:
+    """The members of its object, without the brackets."""
+    return orjson.dumps(holder_object(holder)).decode()[1:-1]
 
 
 def chain_line(chain: Chain, at: Instant) -> Json:
@@ -105,7 +112,8 @@ def _seconds(us: Duration | None) -> int | float | None:
 # ---- money -----------------------------------------------------------------------------------------------------------
 
 
-def statement_line(one: Statement) -> Json:
+def statement_line(one: Statement, has_evidence: bool = True) -> Json:
+    """Without evidence, the clocks that were missed and excluded are left out."""
     return {
         "kind": "statement",
         "agreement": one.agreement,
@@ -119,13 +127,13 @@ def statement_line(one: Statement) -> Json:
         "credit": _money(one.credit),
         "earned_back": _money(one.earned_back),
         "payable": _money(one.payable),
-        "items": [_item_object(item) for item in one.items],
+        "items": [_item_object(item, has_evidence) for item in one.items],
     }
 
 
-def _item_object(item: Item) -> Json:
+def _item_object(item: Item, has_evidence: bool) -> Json:
     result, ratio = item.result, item.result.ratio
-    return {
+    shown: Json = {
         "service": item.service,
         "promise": item.promise,
         "met": fraction(result.met),
@@ -135,11 +143,13 @@ def _item_object(item: Item) -> Json:
         "weight": number(item.weight),
         "credit": _money(item.credit),
         "is_earned_back": item.is_earned_back,
-        "missed": [_clock_object(clock) for clock in result.missed],
-        "excluded": [
-            {**_clock_object(one.clock), "is_met": one.clock.is_met, "reason": one.reason} for one in result.excluded
-        ],
     }
+    if has_evidence:
+        shown["missed"] = [_clock_object(clock) for clock in result.missed]
+        shown["excluded"] = [
+            {**_clock_object(one.clock), "is_met": one.clock.is_met, "reason": one.reason} for one in result.excluded
+        ]
+    return shown
 
 
 def _band_object(band: CreditBand) -> Json:
@@ -165,7 +175,8 @@ def _money(amount: Decimal | None) -> str | None:
 # ---- scope and experience --------------------------------------------------------------------------------------------
 
 
-def scope_line(one: ScopeReport) -> Json:
+def scope_line(one: ScopeReport, listed: int | None = None) -> Json:
+    """`listed`: so many tickets out of scope are listed at most, the first ones."""
     return {
         "kind": "scope",
         "agreement": one.agreement,
@@ -175,7 +186,7 @@ def scope_line(one: ScopeReport) -> Json:
         "tickets": one.in_scope + len(one.out_of_scope),
         "in_scope": one.in_scope,
         "out_of_scope": len(one.out_of_scope),
-        "out_of_scope_tickets": [_outside_object(ticket) for ticket in one.out_of_scope],
+        "out_of_scope_tickets": [_outside_object(ticket) for ticket in one.out_of_scope[:listed]],
         "volumes": [
             {
                 "volume": count.volume.name, "tickets": count.tickets, "low": count.volume.low, "high": count.volume.high,
@@ -190,6 +201,22 @@ def _outside_object(ticket: Covered) -> Json:
     return {
         "ticket_id": ticket.ticket_id, "opened_at": format_instant(ticket.opened_at), "service": ticket.service,
         "type": ticket.type, "outside": ticket.outside,
+    }  # fmt: skip
+
+
+def covered_line(one: Covered) -> Json:
+    """What a ticket counts for in a contract, as the stream tells it."""
+    return {
+        "kind": "scope", "ticket_id": one.ticket_id, "agreement": one.agreement, "opened_at": format_instant(one.opened_at),
+        "service": one.service, "type": one.type, "outside": one.outside, "volumes": list(one.volumes),
+    }  # fmt: skip
+
+
+def rated_line(one: Rated) -> Json:
+    """A ticket's rating, as the stream tells it: a share of its scale, exactly."""
+    return {
+        "kind": "rating", "ticket_id": one.ticket_id, "service": one.service, "agreement": one.agreement,
+        "rated_at": format_instant(one.at), "score": one.score.numerator, "scale": one.score.denominator, "verdict": one.verdict,
     }  # fmt: skip
 
 

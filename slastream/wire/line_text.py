@@ -10,6 +10,7 @@ from hashlib import sha256
 from orjson import dumps
 
 from slastream.core.clocks import Cycle, Labels
+from slastream.core.credits import why_excluded
 from slastream.core.facts import BREACHED, RETRACTED, Fact
 from slastream.core.rules import Rulebook
 from slastream.core.signs import NO_SIGNS, Signs
@@ -27,14 +28,14 @@ class LineWriter:
         self._rules: list[str] = []
         self._names: list[str] = []
         for rule in book.rules:
-            agreement, promise = _quote(rule.agreement.name), _quote(rule.promise.name)
+            agreement, promise = quoted(rule.agreement.name), quoted(rule.promise.name)
             self._rules.append(
-                f'"agreement":{agreement},"agreement_kind":{_quote(rule.agreement.kind)},'
-                f'"promise":{promise},"metric":{_quote(rule.promise.metric)}'
+                f'"agreement":{agreement},"agreement_kind":{quoted(rule.agreement.kind)},'
+                f'"promise":{promise},"metric":{quoted(rule.promise.metric)}'
             )
             self._names.append(f"{agreement},{promise}")
-        self._version = f'"policy_version":{_quote(book.policy.version)}'
-        self._calendars = {name: _quote(name) for name in book.policy.calendars}
+        self._version = f'"policy_version":{quoted(book.policy.version)}'
+        self._calendars = {name: quoted(name) for name in book.policy.calendars}
         self._signs: dict[Signs, str] = {}
         self._labels: dict[Labels, str] = {}
         self._instants: dict[int, str] = {}
@@ -51,17 +52,20 @@ class LineWriter:
     ) -> Line:
         """The clock as it stands at `at`; the key names the clock's cycle."""
         reading, index, number, instant = cycle.read(at), cycle.rule.index, cycle.number, self._instant
-        ticket, target, elapsed, override = _quote(ticket_id), reading.target_us, reading.elapsed_us, cycle.override
+        ticket, target, elapsed, override = quoted(ticket_id), reading.target_us, reading.elapsed_us, cycle.override
         if override is None:
             override_text = "null"
         else:
             override_text = (
-                f'{{"due_at":{instant(override.due_at)},"by":{_quote(override.by)},"reason":{_quote(override.reason)}}}'
+                f'{{"due_at":{instant(override.due_at)},"by":{quoted(override.by)},"reason":{quoted(override.reason)}}}'
             )
         signs = cycle.signs
         rest = "" if corrects is None else f',"corrects":{dumps(corrects).decode()}'
         if signs is not NO_SIGNS and signs != NO_SIGNS:
             rest += self._signs_text(signs)
+        exclusions = cycle.rule.agreement.exclusions
+        if exclusions and (reason := why_excluded(ticket_id, cycle, labels.service)) is not None:
+            rest += f',"excluded":{quoted(reason)}'
         if is_withdrawn:
             rest += ',"is_withdrawn":true'
         clock = f"[{ticket},{self._names[index]},{number}"
@@ -72,11 +76,11 @@ class LineWriter:
             f'{{"kind":"verdict","ticket_id":{ticket},{self._rules[index]},"cycle":{number},"status":"{reading.status}",'
             f'"started_at":{instant(cycle.started_at)},"due_at":{instant(reading.due_at)},'
             f'"stopped_at":{instant(cycle.stopped_at)},"breached_at":{instant(cycle.breached_at)},'
-            f'"elapsed_seconds":{_seconds(elapsed)},"target_seconds":{"null" if target is None else _seconds(target)},'
-            f'"remaining_seconds":{"null" if target is None else _seconds(target - elapsed)},'
-            f'"paused_seconds":{_seconds(reading.paused_us)},"calendar":{self._calendars[cycle.selection.calendar.name]},"in_hours":{_TRUTH[reading.in_hours]},'
+            f'"elapsed_seconds":{seconds_of(elapsed)},"target_seconds":{"null" if target is None else seconds_of(target)},'
+            f'"remaining_seconds":{"null" if target is None else seconds_of(target - elapsed)},'
+            f'"paused_seconds":{seconds_of(reading.paused_us)},"calendar":{self._calendars[cycle.selection.calendar.name]},"in_hours":{_TRUTH[reading.in_hours]},'
             f'"due_if_resumed_now":{instant(reading.due_if_resumed_now)},'
-            f'"cancel_reason":{_quote(cycle.cancel_reason)},"override":{override_text},'
+            f'"cancel_reason":{quoted(cycle.cancel_reason)},"override":{override_text},'
             f'"is_at_risk":{_TRUTH[cycle.is_at_risk]},"as_of":{instant(at)},"revision":{cycle.revision},{self._version},'
             f'"id":"{_digest(f"{clock},null,{cycle.revision}]")}",{self._attributes(labels)}{rest}}}'
         )
@@ -84,7 +88,7 @@ class LineWriter:
 
     def fact(self, ticket_id: str, fact: Fact, labels: Labels, published_at: Instant) -> Line:
         """A fact; its key is its id."""
-        ticket, index, threshold = _quote(ticket_id), fact.rule_index, _quote(fact.threshold)
+        ticket, index, threshold = quoted(ticket_id), fact.rule_index, quoted(fact.threshold)
         clock = f"[{ticket},{self._names[index]},{fact.cycle}"
         retracts = "null"
         if fact.retracted is None:
@@ -96,7 +100,7 @@ class LineWriter:
         line = (
             f'{{"kind":"fact","fact":"{fact.fact}","ticket_id":{ticket},{self._rules[index]},"cycle":{fact.cycle},'
             f'"threshold":{threshold},"at":{self._instant(fact.at)},"published_at":{self._instant(published_at)},'
-            f'"caused_by":{_quote(fact.caused_by)},"retracts":{retracts},{self._version},"id":"{name}",'
+            f'"caused_by":{quoted(fact.caused_by)},"retracts":{retracts},{self._version},"id":"{name}",'
             f"{self._attributes(labels)}}}"
         )
         return name.encode(), line.encode()
@@ -139,7 +143,7 @@ class LineWriter:
 _TRUTH = ("false", "true")
 
 
-def _quote(text: str | None) -> str:
+def quoted(text: str | None) -> str:
     if text is None:
         return "null"
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
@@ -147,7 +151,7 @@ def _quote(text: str | None) -> str:
     return dumps(text).decode()
 
 
-def _seconds(us: int) -> str:
+def seconds_of(us: int) -> str:
     """As `units.seconds`."""
     whole, rest = divmod(us, 1_000_000)
     return str(us / 1_000_000) if rest else str(whole)

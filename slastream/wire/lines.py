@@ -5,7 +5,7 @@ from typing import Any
 
 from slastream.core.clocks import Cycle, Labels
 from slastream.core.compliance import Line, budget_remaining
-from slastream.core.credits import credit_amount
+from slastream.core.credits import credit_amount, why_excluded
 from slastream.core.facts import BREACHED, Fact, fact_id, identity, retracted_id
 from slastream.core.policies import Agreement, Policy
 from slastream.core.rules import Rulebook
@@ -72,6 +72,8 @@ def verdict_line(ticket_id: str, cycle: Cycle, labels: Labels, at: Instant, poli
         )
     if cycle.signs != NO_SIGNS:
         line["signs"] = cycle.signs._asdict()
+    if rule.agreement.exclusions and (reason := why_excluded(ticket_id, cycle, labels.service)) is not None:
+        line["excluded"] = reason
     return line
 
 

@@ -10,14 +10,16 @@ older worker must not guess. What a restore needs of a state stands in front (`h
 event or a deadline asks for it.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
 import orjson
 
 from slastream.core.clocks import Cycle, Declared, Labels
-from slastream.core.events import Override
+from slastream.core.events import Override, Rating
 from slastream.core.facts import Fact
+from slastream.core.holders import Held, Holder
 from slastream.core.rules import Rule, Rulebook, Selection
 from slastream.core.signs import NO_SIGNS, Signs
 from slastream.core.targets import BusinessDays, CalendarDays, EndOfBusinessDay, NextBusinessDay, OpenTime
@@ -25,7 +27,8 @@ from slastream.core.tickets import Clock, Ticket
 from slastream.core.units import Instant
 from slastream.errors import SnapshotError
 
-VERSION = 1
+VERSION = 2
+"""1: without the trail of a ticket, its rating and what was told of them."""
 _LOG_MARK = b"\xff"
 _TARGETS: tuple[type[Any], ...] = (OpenTime, BusinessDays, CalendarDays, EndOfBusinessDay, NextBusinessDay)
 Correction = dict[str, str | None]
@@ -39,7 +42,8 @@ class Stored(NamedTuple):
     `wake_at`: when time asks for it next; `policy_version`: of the policy that it was folded by; `born_at`: offset of the
     source record of its first event; `held`: facts that wait for
     late events; `withdrawn`: the last revision and the facts of each cycle that a late event made undone; `corrects`: what the
-    verdict of a cycle, which waits with a held fact, will say that it corrects.
+    verdict of a cycle, which waits with a held fact, will say that it corrects; `told`: by place where, and a digest of what,
+    was told beside the verdicts (`slastream.stream.telling`). A state of version 1 has no trail: the log has it.
     """
 
     ticket: Ticket
@@ -50,6 +54,7 @@ class Stored(NamedTuple):
     held: list[tuple[Fact, Labels]]
     withdrawn: dict[tuple[str, str, int], tuple[int, list[Declared]]]
     corrects: dict[tuple[str, str, int], Correction]
+    told: Mapping[tuple[str, ...], tuple[str, int]] = {}
 
 
 class Head(NamedTuple):
@@ -140,6 +145,9 @@ def encode_ticket(stored: Stored) -> bytes:
         [[*fact, *labels] for fact, labels in stored.held],
         [[*key, revision, _declared_to_list(declared)] for key, (revision, declared) in stored.withdrawn.items()],
         [[*key, correction] for key, correction in stored.corrects.items()],
+        _trail_to_list(ticket.trail),
+        None if ticket.rating is None else [*ticket.rating, ticket.rated_at],
+        [[list(place), *told] for place, told in stored.told.items()],
     ]
     return orjson.dumps(state)
 
@@ -161,6 +169,7 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
             held,
             withdrawn,
             corrects,
+            *rest,
         ) = orjson.loads(value)
         ticket = Ticket(ticket_id, book)
         ticket.attributes = attributes
@@ -176,6 +185,11 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
             ticket.clocks[rule.index] = clock
         ticket.matched = book.matching(attributes, opened_at) if opened_at is not None else frozenset()
         ticket.set_wake()
+        trail, rating, told = rest if rest else ([[], []], None, [])
+        ticket.trail = _trail_from_list(trail, book)
+        if rating is not None:
+            *values, ticket.rated_at = rating
+            ticket.rating = Rating(*values)
         waiting = [_held_from_list(one, book) for one in held if (one[0], one[1]) in book.by_name]
         for fact, _ in waiting:
             ticket.clocks[fact.rule_index].cycles[fact.cycle - 1].is_touched = True
@@ -191,6 +205,7 @@ def decode_ticket(value: bytes, book: Rulebook) -> Stored:
                 for agreement, promise, number, revision, declared in withdrawn
             },
             {(agreement, promise, number): correction for agreement, promise, number, correction in corrects},
+            {tuple(place): (partition_key, digest) for place, partition_key, digest in told},
         )
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise SnapshotError(f"the stored state of a ticket cannot be read: {error}") from error
@@ -271,6 +286,20 @@ def _declared_to_list(declared: list[Declared]) -> list[list[Any]]:
 def _held_from_list(one: list[Any], book: Rulebook) -> tuple[Fact, Labels]:
     fact = Fact(*one[: len(Fact._fields)])
     return fact._replace(rule_index=book.by_name[fact.agreement, fact.promise].index), Labels(*one[len(Fact._fields) :])
+
+
+def _trail_to_list(trail: Sequence[Held]) -> list[Any]:
+    """Its holders once each, and [since, place of the holder or null]."""
+    places: dict[Holder, int] = {}
+    entries = [
+        [held.since, None if held.holder is None else places.setdefault(held.holder, len(places))] for held in trail
+    ]
+    return [[list(holder) for holder in places], entries]
+
+
+def _trail_from_list(one: list[Any], book: Rulebook) -> list[Held]:
+    holders = [book.holders.same(Holder(*values)) for values in one[0]]
+    return [Held(since, None if place is None else holders[place]) for since, place in one[1]]
 
 
 def _plain(value: tuple[Any, ...] | None) -> list[Any] | None:

@@ -10,6 +10,7 @@ from slastream.core.rules import Rulebook
 from slastream.errors import SnapshotError
 from slastream.stream.stage import Cut, Record
 from slastream.stream.ticket_stage import META_KEY, TicketPartition
+from slastream.wire import snapshots
 from slastream.wire.policy_file import load_policy
 
 BROKER_US = 1_772_467_200_000_000  # 2026-03-02T16:00:00Z
@@ -128,4 +129,4 @@ def test_a_newer_record_of_the_partition_is_refused() -> None:
     (meta,) = [value for key, value in feed(partition("4h"), 0).state if key == META_KEY]
     assert meta is not None
     with pytest.raises(SnapshotError, match="start the newer program again"):
-        partition("4h").restore(META_KEY, meta.replace(b"[1,", b"[2,", 1))
+        partition("4h").restore(META_KEY, meta.replace(b"[1,", b"[%d," % (snapshots.VERSION + 1), 1))
