@@ -238,6 +238,9 @@ UNSEEN = {
     "planned_at",
     "_awake",
     "_labels",
+    "matched",
+    "seen",
+    "spent",
 }
 """Shared, or a plan that is made again from the rest."""
 SHARED = {"slastream.core.rules", "slastream.core.policies", "slastream.core.calendars", "slastream.core.targets"}
