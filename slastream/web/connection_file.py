@@ -1,14 +1,39 @@
 """What the files about one address (of `poll`, of a webhook of `notify`) have in common."""
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from slastream.core.units import SECOND, parse_duration
-from slastream.wire.yaml_nodes import Entry, Reader
+from slastream.errors import PolicyError
+from slastream.wire.yaml_nodes import Entry, Problem, Reader, line_of, parse
+
+T = TypeVar("T")
+ReadFile = Callable[[str], bytes]
+"""The bytes of a file that the configuration names, beside it; raises OSError."""
 
 
-class ConnectionReader(Reader):
-    """Reads keys that may be left out; what is left out is as good as empty."""
+class ConnectionReader(Reader, Generic[T]):
+    """Reads a file to a T. Keys may be left out; what is left out is as good as empty."""
+
+    def __init__(self, read_file: ReadFile) -> None:
+        super().__init__()
+        self._read_file = read_file
+
+    def read(self, file: str, text: str) -> T:
+        """Raises PolicyError with every problem: `FILE:LINE: PATH: what is wrong; what to write instead`."""
+        problems: list[Problem] = []
+        root = parse(file, text, problems)
+        self.problems = problems
+        found = self.file(Entry(root, "$", line_of(root), file)) if root is not None else None
+        if found is None or problems:
+            raise PolicyError("\n".join(str(one) for one in sorted(problems, key=lambda p: (p.line, p.path))))
+        return found
+
+    @abstractmethod
+    def file(self, root: Entry) -> T | None:
+        """None with a problem where it cannot be made."""
 
     def required(self, root: Entry, top: Mapping[str, Entry], *names: str) -> None:
         """Note a version that is not 1, and every name that is lacking."""

@@ -15,6 +15,7 @@ import aiohttp
 import orjson
 
 from slastream.core.units import MINUTE, Duration, Instant
+from slastream.web.backoff import backoff_seconds
 from slastream.web.notify_alerts import Alert, Labels, as_posted, batches
 from slastream.web.notify_metrics import NotifyMetrics
 
@@ -24,7 +25,7 @@ HOLD = Duration(15 * MINUTE)
 """An alert that is told no more expires after this: longer than a restart of ours, which must not look like the end of a breach."""
 MOST_ALERTS = 500
 ANSWER_SECONDS = 10.0
-LONGEST_BACKOFF_SECONDS = 30.0
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.5, 30.0
 
 
 class Alertmanager:
@@ -57,13 +58,15 @@ class Alertmanager:
                 why = await self._deliver(session)
                 self._metrics.count(self.name, "delivered" if why is None else "failed")
                 if why is None:
+                    if failures:
+                        log.info("%s takes alerts again", self.name)
                     failures = 0
                     continue
                 failures += 1
                 if failures == 1:
                     log.error("%s: %s; trying again", self.name, why)
                 self._wakes.set()
-                await asyncio.sleep(min(LONGEST_BACKOFF_SECONDS, 0.25 * 2.0**failures))
+                await asyncio.sleep(backoff_seconds(failures, FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS))
 
     async def _deliver(self, session: aiohttp.ClientSession) -> str | None:
         """None when everything was taken, else why not; what was not taken stays."""

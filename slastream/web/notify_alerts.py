@@ -70,7 +70,7 @@ class _Story:
         self.revision = 0
         self.stopped_at: Instant | None = None
         self.heard_at = Instant(0)
-        """Broker's time of the last news."""
+        """Time of the last record about it."""
         self.is_known = False
         """May somebody have been told that it is on?"""
 

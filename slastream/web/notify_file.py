@@ -3,15 +3,13 @@
 import base64
 import contextlib
 import ipaddress
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from slastream.errors import PolicyError
 from slastream.ingest.signatures import STANDARD_WEBHOOKS
 from slastream.web.addresses import Network, why_refused
-from slastream.web.connection_file import ConnectionReader
-from slastream.wire.yaml_nodes import Entry, Problem, line_of, parse
+from slastream.web.connection_file import ConnectionReader, ReadFile
+from slastream.wire.yaml_nodes import Entry
 
 KEYS = (
     "version", "name", "url", "secret_file", "facts", "begin", "timeout", "give_up_after", "allow_networks", "ca_file",
@@ -23,9 +21,6 @@ FACTS = (
 BEGINS = ("now", "oldest")
 LEAST_SECRET_BYTES = 24
 """**Source:** Standard Webhooks, "signature scheme": between 24 and 64 bytes."""
-
-ReadFile = Callable[[str], bytes]
-"""The bytes of a file that the configuration names, beside it; raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +43,10 @@ class WebhookFile:
 
 def read_webhook_file(file: str, text: str, read_file: ReadFile) -> WebhookFile:
     """Raises PolicyError with every problem: `FILE:LINE: PATH: what is wrong; what to write instead`."""
-    problems: list[Problem] = []
-    root = parse(file, text, problems)
-    reader = _Reader(read_file)
-    reader.problems = problems
-    found = reader.file(Entry(root, "$", line_of(root), file)) if root is not None else None
-    if found is None or problems:
-        raise PolicyError("\n".join(str(one) for one in sorted(problems, key=lambda p: (p.line, p.path))))
-    return found
+    return _Reader(read_file).read(file, text)
 
 
-class _Reader(ConnectionReader):
-    def __init__(self, read_file: ReadFile) -> None:
-        super().__init__()
-        self._read_file = read_file
-
+class _Reader(ConnectionReader[WebhookFile]):
     def file(self, root: Entry) -> WebhookFile | None:
         top = self.mapping(root, KEYS, "version, name, url, secret_file, …")
         if top is None:

@@ -10,7 +10,6 @@ whatever name it hides behind: a URL must not be a way to reach what only this m
 import asyncio
 import contextlib
 import logging
-import random
 import ssl
 import time
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from slastream.ingest.signatures import signed_headers
 from slastream.stream.kafka_client import Broker, client_arguments
 from slastream.stream.topics import list_topics
 from slastream.web.addresses import GuardedResolver
+from slastream.web.backoff import backoff_seconds
 from slastream.web.follower import RETRY_SECONDS
 from slastream.web.notify_file import WebhookFile
 from slastream.web.notify_log import BREACHES
@@ -34,8 +34,7 @@ from slastream.web.notify_metrics import NotifyMetrics
 
 log = logging.getLogger(__name__)
 
-LONGEST_BACKOFF_SECONDS = 300.0
-FIRST_BACKOFF_SECONDS = 0.5
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.5, 300.0
 MOST_RECORDS = 100
 DAY_MS = 86_400_000
 
@@ -152,7 +151,7 @@ class Webhook:
                 return True
             failures += 1
             self._metrics.count(self.name, "failed")
-            wait = max(after, _backoff(failures))
+            wait = max(after, backoff_seconds(failures, FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS))
             if time.monotonic() + wait > give_up_at:
                 return False
             log.log(logging.ERROR if failures == 1 else logging.INFO, "%s: %s; again in %.0f s", self.name, why, wait)
@@ -177,12 +176,6 @@ class Webhook:
 
 def _retry_after(text: str) -> float:
     return min(float(text), LONGEST_BACKOFF_SECONDS) if text.isascii() and text.isdigit() else 0.0
-
-
-def _backoff(failures: int) -> float:
-    """Doubled each time, with up to half of it more by chance."""
-    doubled = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(failures, 20))
-    return doubled * (1 + random.random() / 2)  # noqa: S311  # no secret
 
 
 def tls_of(file: WebhookFile, ca_path: str | None) -> ssl.SSLContext:

@@ -9,7 +9,6 @@ import base64
 import contextlib
 import logging
 import os
-import random
 import signal
 import ssl
 import tempfile
@@ -28,13 +27,14 @@ from slastream.ingest.adapter_options import read_options
 from slastream.ingest.adapters import AdapterOptions, adapter
 from slastream.ingest.mapping import Mapping, compile_mapping
 from slastream.stream.kafka_client import Broker, check_broker
+from slastream.web.backoff import backoff_seconds
 from slastream.web.event_log import EventLog, entry_of
 from slastream.web.poll_file import CURSOR, PollFile, read_poll_file
 from slastream.wire.events import decode_event
 
 log = logging.getLogger(__name__)
 
-LONGEST_BACKOFF_SECONDS = 600.0
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 2.0, 600.0
 MOST_PAGES = 1000
 MOST_ANSWER_BYTES = 64 * 1024 * 1024
 ANSWER_SECONDS = 30.0
@@ -303,18 +303,12 @@ async def _for_ever(poller: Poller, broker: Broker) -> tuple[list[Event], int]:
                 state, failures = found.state, 0
             except (DeliveryError, PolicyError) as error:
                 failures += 1
-                wait = _backoff(error, failures)
+                said = getattr(error, "retry_after_seconds", None)
+                wait = max(said or 0.0, backoff_seconds(failures, FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS))
                 log.error("%s; again in %.0f s", error, wait)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), wait)
     return [], 0
-
-
-def _backoff(error: Exception, failures: int) -> float:
-    """Longer each time, never all at once: doubled, with up to half of it more by chance; or what the source says."""
-    said = getattr(error, "retry_after_seconds", None)
-    doubled = min(LONGEST_BACKOFF_SECONDS, 2.0 ** min(failures, 20))
-    return max(float(said or 0), doubled * (1 + random.random() / 2))  # noqa: S311  # no secret
 
 
 @contextlib.asynccontextmanager

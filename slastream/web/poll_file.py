@@ -1,20 +1,16 @@
 """The configuration of `slastream poll`: a YAML file to one REST source, or every problem of it at once with its line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from slastream.errors import PolicyError
-from slastream.web.connection_file import ConnectionReader
-from slastream.wire.yaml_nodes import Entry, Problem, line_of, parse
+from slastream.web.connection_file import ConnectionReader, ReadFile
+from slastream.wire.yaml_nodes import Entry
 
 CURSOR = "{cursor}"
 KEYS = (
     "version", "name", "url", "headers", "bearer_file", "basic_file", "ca_file", "records", "next", "page", "cursor",
     "mapping", "adapter", "options", "interval", "timeout", "state",
 )  # fmt: skip
-
-ReadFile = Callable[[str], bytes]
-"""The bytes of a file that the configuration names, beside it; raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +49,10 @@ class PollFile:
 
 def read_poll_file(file: str, text: str, read_file: ReadFile) -> PollFile:
     """Raises PolicyError with every problem: `FILE:LINE: PATH: what is wrong; what to write instead`."""
-    problems: list[Problem] = []
-    root = parse(file, text, problems)
-    reader = _Reader(read_file)
-    reader.problems = problems
-    found = reader.file(Entry(root, "$", line_of(root), file)) if root is not None else None
-    if found is None or problems:
-        raise PolicyError("\n".join(str(one) for one in sorted(problems, key=lambda p: (p.line, p.path))))
-    return found
+    return _Reader(read_file).read(file, text)
 
 
-class _Reader(ConnectionReader):
-    def __init__(self, read_file: ReadFile) -> None:
-        super().__init__()
-        self._read_file = read_file
-
+class _Reader(ConnectionReader[PollFile]):
     def file(self, root: Entry) -> PollFile | None:
         top = self.mapping(root, KEYS, "version, url, records, …")
         if top is None:

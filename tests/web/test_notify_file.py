@@ -9,6 +9,7 @@ from slastream.core.units import Instant
 from slastream.errors import PolicyError
 from slastream.ingest.signatures import STANDARD_WEBHOOKS, signed_headers, why_not_genuine
 from slastream.web.addresses import GuardedResolver, RefusedAddressError, why_refused
+from slastream.web.backoff import backoff_seconds
 from slastream.web.notify_file import FACTS, WebhookFile, read_webhook_file
 
 SECRET = b"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -133,3 +134,9 @@ def test_the_signature_is_that_of_the_specification() -> None:
         Instant(1_614_265_330_000_000),
     )  # fmt: skip
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_failure_is_waited_for_longer_each_time_up_to_a_limit_however_often_it_comes() -> None:
+    waits = [backoff_seconds(failures, 0.5, 30.0) for failures in (1, 3, 7, 100_000)]
+    for least, wait in zip((0.5, 2.0, 30.0, 30.0), waits, strict=True):
+        assert least <= wait <= 1.5 * least
