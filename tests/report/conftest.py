@@ -10,8 +10,9 @@ from playwright.sync_api import Page, sync_playwright
 from .report_looks import A4_IN_PIXELS
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser_page() -> Iterator[Page]:
+    """Not for the whole session: while Playwright runs, its event loop is that of the thread, and no other may."""
     chromium = which("chromium") or which("google-chrome")
     if chromium is None:
         if os.environ.get("CI") == "true":
