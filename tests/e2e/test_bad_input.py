@@ -70,7 +70,7 @@ def test_the_topics_command_says_in_one_line_that_there_is_no_broker() -> None:
 
 def test_a_worker_without_a_broker_says_so_in_one_line(policy: Path, tmp_path: Path) -> None:
     with Worker(NOWHERE, policy, tmp_path / "worker.log") as worker:
-        wait_until(lambda: f"no broker answers at {NOWHERE}" in worker.log, 30, "it says so")
+        wait_until(lambda: f"no Kafka at {NOWHERE}" in worker.log, 30, "it says so")
         worker.must_run()
         assert len(worker.log.splitlines()) == 1, worker.log
 
@@ -80,7 +80,7 @@ def test_a_worker_without_a_broker_keeps_trying_and_works_when_it_comes(policy: 
         asyncio.run(create_topics(broker.address, PARTITIONS))
         broker.stop()
         with Worker(broker.address, policy, tmp_path / "worker.log") as worker:
-            wait_until(lambda: f"no broker answers at {broker.address}" in worker.log, 30, "it says so")
+            wait_until(lambda: f"no Kafka at {broker.address}" in worker.log, 30, "it says so")
             worker.must_run()
             broker.restart()
             asyncio.run(produce(broker.address, "sla.tickets", [good_event("T-1")]))
