@@ -211,10 +211,20 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]  # untyped
             for partition, source in owned.sources.items()
             if source.epoch and partition in assignment and self._committed_offset.get(partition) != source.durable
         }
-        if not offsets or not await self._in_thread(self._thread.commit_offsets(offsets)):
+        if not offsets or not await self._commit(offsets):
             return False
         self._committed_offset.update(offsets)
         return True
+
+    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
+        """False, too, when the consumer's thread ends meanwhile: a stop in the middle of a start."""
+        try:
+            return await self._in_thread(self._thread.commit_offsets(offsets))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return False
 
     async def verify_all_partitions_active(self) -> None:
         """Nothing: upstream's watchdog looks at what the lane does not use; lag and commit times are metrics."""

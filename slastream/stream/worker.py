@@ -21,7 +21,7 @@ import uvloop
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from slastream.errors import DeliveryError
+from slastream.errors import DeliveryError, PolicyError
 from slastream.stream import collector
 from slastream.stream.commit import AcknowledgedWriter, PartitionCounts, TransactionalWriter, Writer
 from slastream.stream.deadlines import Deadlines
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 FETCH_MAX_WAIT_MS = 20
 """aiokafka asks for a partition that was just read only when its request for the idle others has come back: so soon."""
 LONGEST_STOP_SECONDS = 30.0
+SURE_OF_REFUSAL = 3
+"""A broker that asks for a login ends a connection without a word, as one that is just going away does."""
 
 OnRuntime = Callable[[Runtime], Awaitable[None] | None]
 
@@ -178,11 +180,16 @@ class _Worker:
 
     async def _wait_for_broker(self) -> bool:
         """Try until a broker answers; False when the worker is to stop before. Raises PolicyError when it lets us not in."""
-        said_at = -10.0
+        said_at, refusals = -10.0, 0
         while not self._stop.is_set():
             try:
                 await check_broker(self._settings.broker)
+            except PolicyError:
+                refusals += 1
+                if refusals == SURE_OF_REFUSAL:
+                    raise
             except DeliveryError as error:
+                refusals = 0
                 if time.monotonic() - said_at >= 10:
                     said_at = time.monotonic()
                     log.error("%s; trying again", error)
