@@ -211,12 +211,12 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]  # untyped
             for partition, source in owned.sources.items()
             if source.epoch and partition in assignment and self._committed_offset.get(partition) != source.durable
         }
-        if not offsets or not await self._commit(offsets):
+        if not offsets or not await self._commit_durable(offsets):
             return False
         self._committed_offset.update(offsets)
         return True
 
-    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
+    async def _commit_durable(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """False, too, when the consumer's thread ends meanwhile: a stop in the middle of a start."""
         try:
             return await self._in_thread(self._thread.commit_offsets(offsets))

@@ -90,7 +90,7 @@ def test_the_pinned_versions_are_installed() -> None:
 
 @pytest.mark.parametrize("ours", [LaneConsumer, LaneConsumerThread, LaneSchema])
 def test_every_override_has_something_to_override(ours: type) -> None:
-    new = {"seek_source", "_in_thread", "_commit", "_round", "_take", "_generation", "_may_hand_over"}
+    new = {"seek_source", "_in_thread", "_commit_durable", "_round", "_take", "_generation", "_may_hand_over"}
     new |= {"fetch", "seek_or_start", "commit_offsets"}
     functions = {name for name, value in vars(ours).items() if inspect.isfunction(value)} - new
     above = ours.__mro__[1]
