@@ -104,6 +104,15 @@ def test_every_chart_says_what_it_shows_and_every_table_what_its_cells_are_of(pa
         assert table.count('<th scope="row"') == table.count("<tr>") - 1 > 0
 
 
+@pytest.mark.parametrize("period", ["2026-03", "2025-03", "2019-01"])
+def test_no_chart_is_empty(tmp_path: Path, period: str) -> None:
+    """Of a full month, of the first one, and of one without anything."""
+    report = report_of(tmp_path, everything.events(), period, "acme", policy=everything.POLICY)
+    page = report_html(report, "en", Names("policy.yaml", ("events.jsonl",))).decode()
+    for chart in re.findall(r'<svg class="chart" role="img".*?</svg>', page, re.DOTALL):
+        assert "<circle" in chart or "<path" in chart or re.search(r'<rect [^>]*width="(?!0\.0")', chart), chart
+
+
 def test_a_name_cannot_bring_in_markup(tmp_path: Path) -> None:
     events = [
         {**one, "ticket": {**one["ticket"], "group": "<script>alert(1)</script>"}} if "ticket" in one else one
