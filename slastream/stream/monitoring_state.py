@@ -324,7 +324,10 @@ class MonitoringState:
         """Compares what is to be said of a service with what was; True where something went out."""
         subject = self.subjects[name]
         self._measure(name, time)
-        since = min(subject.since, subject.refreshed_at, time)
+        # A change decides whether the outage around it is long enough to count, from that outage's beginning on.
+        since = min(subject.since, subject.refreshed_at, time) - max(
+            (p.min_outage for _, p, _ in subject.measures), default=0
+        )
         if self.availability.kept_from > BEGINNING:  # a window that began before is settled
             since = max(since, self.availability.kept_from + self._longest)
         fresh: dict[FactKey, Said] = {}

@@ -86,6 +86,8 @@ class ServicePartition:
         self.tallies: dict[TallyKey, Tally] = {}
         self.time = Instant(-(2**62))
         self.offset = -1
+        self.other_offsets: dict[str, int] = {}
+        """The last record that was applied of each topic but that of the verdicts, whose is `offset`."""
         self.newest_breaches: dict[BreachKey, tuple[str, Instant]] = {}
         """The last breach that a verdict told of, and its instant, since the partition is here: for people who look at a chart."""
         self.monitoring = MonitoringState(book.policy)
@@ -125,6 +127,7 @@ class ServicePartition:
         if key == META_KEY:
             self.offset, self.time = stored[1], stored[2]
             self.monitoring.backfill_at = stored[3] if len(stored) > 3 else None
+            self.other_offsets = stored[4] if len(stored) > 4 else {}
             return
         clock = key.decode()
         self._progress[clock] = stored[1]
@@ -146,11 +149,11 @@ class ServicePartition:
     # ---- records -------------------------------------------------------------------------------------------------
 
     def apply(self, record: Record) -> None:
-        if record.topic in KINDS:
-            self._take_monitoring(record)
-            return
-        if record.topic == LEDGER:
-            self._take_ledger(record)
+        if record.topic in KINDS or record.topic == LEDGER:
+            if record.offset > self.other_offsets.get(record.topic, -1):
+                self.other_offsets[record.topic] = record.offset
+                self._has_changes = True
+                self._take_ledger(record) if record.topic == LEDGER else self._take_monitoring(record)
             return
         if record.offset <= self.offset:
             return
@@ -174,8 +177,6 @@ class ServicePartition:
             self._reject(record, EventError("wrong_type", "$", f"no verdict of ours: {error}"))
 
     def _take_monitoring(self, record: Record) -> None:
-        """These need no offset: an event that is known already changes nothing."""
-        self._has_changes = True
         if record.value is None or self.monitoring.is_marker(record):
             return
         try:
@@ -184,8 +185,6 @@ class ServicePartition:
             self._reject(record, error)
 
     def _take_ledger(self, record: Record) -> None:
-        """These need no offset of the partition: each key has its own."""
-        self._has_changes = True
         try:
             as_of = self.contracts.apply(record)
         except orjson.JSONDecodeError:
@@ -310,7 +309,8 @@ class ServicePartition:
         changes, lines = self.contracts.cut(self.time)
         state.extend(changes)
         said += lines
-        state.append((META_KEY, orjson.dumps([VERSION, self.offset, self.time, self.monitoring.backfill_at])))
+        meta = [VERSION, self.offset, self.time, self.monitoring.backfill_at, self.other_offsets]
+        state.append((META_KEY, orjson.dumps(meta)))
         for key in self._touched:
             self._publish(key)
         outputs, self._outputs = [*self._outputs, *said], []

@@ -221,6 +221,34 @@ def test_a_maintenance_after_the_fact_takes_back_what_was_declared_and_its_withd
     assert len(ids) == len(set(ids))
 
 
+def test_an_outage_that_maintenance_makes_too_short_takes_the_alerts_before_it_back() -> None:
+    promise = {**PLAIN["agreements"]["a"]["promises"]["uptime"], "min_outage": "5m"}
+    policy = {**PLAIN, "agreements": {"a": {"kind": "sla", "promises": {"uptime": promise}}}}
+    stage = Stage(loaded(policy), instant(END))
+    for event in service_events((0, "up"), (3600, "down"), (7200, "up")):
+        stage.event(event)
+    stage.tick(instant(10_000))
+    stage.cut()
+    assert any(fact[2] == "burn_started" and fact[4] < instant(3660) for fact in stage.facts())
+    stage.event({
+        "maintenance_id": "CHG-9", "event_id": "m1", "service": "mail", "occurred_at": instant(9000), "revision": 1,
+        "start": instant(3660), "end": instant(7200),
+    })  # fmt: skip
+    stage.cut()
+    assert not stage.facts()
+
+
+def test_what_was_rejected_is_not_rejected_again_by_the_next_owner() -> None:
+    """The group's offset may be a second behind the state."""
+    stage = Stage(loaded(PLAIN), instant(END))
+    record = Record("sla.monitoring", 0, 0, parse_instant(instant(END)), b"mail", b"no json", ())
+    for rejected in (1, 1):
+        stage.partition.apply(record)
+        stage.cut()
+        assert stage.rejected == rejected
+        stage.restart()
+
+
 def test_a_service_of_another_partition_hears_of_what_it_depends_on() -> None:
     policy = loaded({**PLAIN, "services": {"shop": {"depends_on": ["dns"]}}})
     here, there = Stage(policy, instant(END)), Stage(policy, instant(END))
