@@ -17,6 +17,8 @@ from slastream.stream.ticket_stage import TicketPartition
 from slastream.wire.lines import compliance_line
 
 from .log import Appended
+from .monitoring import BAD
+from .service_laws import SERVICE_LAWS, is_of_tickets
 from .world import Run
 
 Json = dict[str, Any]
@@ -38,9 +40,10 @@ class Undisturbed:
         self.left: set[bytes] = set()
         self.unknown: set[bytes] = set()
         """Tickets that were spoken of after they had left the table."""
-        source = TopicPartition(stage.tick_topic, partition)
-        count = run.broker.counts[source.topic] if stage.name == "tickets" else 0
-        for r in run.broker[source].committed():
+        count = run.broker.counts[stage.tick_topic] if stage.name == "tickets" else 0
+        sources = [TopicPartition(topic, partition) for topic in stage.sources]
+        records = [(r.number, source, r) for source in sources for r in run.broker[source].committed()]
+        for _, source, r in sorted(records, key=lambda one: one[0]):
             if count and r.key is not None and partition_of(r.key, count) != partition:
                 self.processor.pass_over(r.offset)
                 continue
@@ -80,6 +83,13 @@ class Evidence:
         found = [r for partition in self.run.broker.of_topic(topic) for r in partition.committed() if r.key != b"tick"]
         return sorted(found, key=lambda r: r.number)
 
+    def written_of_tickets(self, topic: str) -> list[Appended]:
+        """By the first stage."""
+        found = self.written(topic)
+        if topic == "sla.rejected":
+            return [r for r in found if is_of_tickets(r.value)]
+        return [r for r in found if "ticket_id" in orjson.loads(r.value or b"")]
+
     def wanted(self, topic: str) -> list[Output]:
         return [output for output in self.expected if output.topic == topic]
 
@@ -99,6 +109,11 @@ class Evidence:
             and (partition.name.partition, r.offset) not in refused
             and (r.key is None or partition_of(r.key, count) == partition.name.partition)
         ]
+        lines += [
+            one.value
+            for one in self.run.story.sent
+            if one.topic != "sla.tickets" and one.value is not None and one.value not in BAD
+        ]
         return replay_events(self.run.story.policy, lines, format_instant(Instant(self.run.end_us)))
 
 
@@ -116,7 +131,7 @@ def broken(run: Run) -> Iterator[str]:
 def the_same_is_written(evidence: Evidence) -> Iterator[str]:
     """As by a run without faults over the same log; exactly once: as often, too."""
     for topic in ("sla.verdicts", "sla.breaches", "sla.rejected"):
-        written = Counter((r.key, r.value or b"") for r in evidence.written(topic))
+        written = Counter((r.key, r.value or b"") for r in evidence.written_of_tickets(topic))
         wanted = Counter((o.key, o.value or b"") for o in evidence.wanted(topic))
         if not evidence.run.story.is_exactly_once:
             written, wanted = Counter(set(written)), Counter(set(wanted))
@@ -162,7 +177,7 @@ def an_id_has_one_content(evidence: Evidence) -> Iterator[str]:
     """But for a ticket that left the table and came back: nobody knows any more what was said of it."""
     contents = defaultdict[str, set[bytes]](set)
     for topic in ("sla.breaches", "sla.verdicts"):
-        for r in evidence.written(topic):
+        for r in evidence.written_of_tickets(topic):
             line = orjson.loads(r.value or b"")
             if line["ticket_id"] in evidence.left:
                 continue
@@ -234,6 +249,8 @@ UNSEEN = {
     "touched",
     "_step",
     "marks",
+    "monitoring",
+    "other_offsets",
 } | {
     "planned_at",
     "_awake",
@@ -304,8 +321,9 @@ def _verdict(line: Json) -> Json:
 
 
 def facts_that_stand_are_those_of_the_replay(evidence: Evidence) -> Iterator[str]:
-    found = _standing({r.key: orjson.loads(r.value or b"") for r in evidence.written("sla.breaches")}.values())
-    wanted = _standing(line for line in evidence.replayed if line["kind"] == "fact")
+    written = {r.key: orjson.loads(r.value or b"") for r in evidence.written_of_tickets("sla.breaches")}
+    found = _standing(written.values())
+    wanted = _standing(line for line in evidence.replayed if line["kind"] == "fact" and "ticket_id" in line)
     for side, names in (("lacks", wanted - found), ("has too much:", found - wanted)):
         for name in names:
             if name[0] not in evidence.left:
@@ -354,7 +372,8 @@ def compliance_that_is_written_is_that_of_the_state(evidence: Evidence) -> Itera
     if run.had_zombies and not run.story.is_exactly_once:
         return
     written = {r.key: r.value for r in evidence.written("sla.compliance")}
-    newest = {_window(line): line for line in (orjson.loads(value or b"") for value in written.values())}
+    lines = [orjson.loads(value or b"") for value in written.values()]
+    newest = {_window(line): line for line in lines if line["kind"] == "compliance"}
     for (name, _), owner in run.owners.items():
         for line in _counted(owner.restored(), run) if name == "services" else ():
             if line["window"]["kind"].endswith(("d", "h")):
@@ -395,4 +414,5 @@ LAWS = (
     facts_that_stand_are_those_of_the_replay,
     compliance_is_that_of_the_replay,
     compliance_that_is_written_is_that_of_the_state,
+    *SERVICE_LAWS,
 )

@@ -1,18 +1,21 @@
 """Workers with one mistake each. A simulation that cannot find them proves nothing."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+from slastream.stream.runtime import TopicPartition
+from slastream.stream.service_stage import Age, ServicePartition
 from slastream.stream.stage import Cut, Processor
 
 from .log import Appended
-from .worker import Owner, Step
+from .worker import Offsets, Owner, Step
 
 
 class StateBeforeOutputs(Owner):
     """At least once: a crash between the two loses facts."""
 
-    def acknowledged(self, cut: Cut, outputs: Sequence[Step], offset: int) -> Iterator[Step]:
-        steps = list(super().acknowledged(cut, outputs, offset))
+    def acknowledged(self, cut: Cut, outputs: Sequence[Step], offsets: Offsets) -> Iterator[Step]:
+        steps = list(super().acknowledged(cut, outputs, offsets))
         count = len(outputs)
         yield from [*steps[count:-1], *steps[:count], steps[-1]]
 
@@ -20,16 +23,16 @@ class StateBeforeOutputs(Owner):
 class OffsetFirst(Owner):
     """At least once: the group's offset is ahead of what is durable."""
 
-    def acknowledged(self, cut: Cut, outputs: Sequence[Step], offset: int) -> Iterator[Step]:
-        *steps, last = super().acknowledged(cut, outputs, offset)
+    def acknowledged(self, cut: Cut, outputs: Sequence[Step], offsets: Offsets) -> Iterator[Step]:
+        *steps, last = super().acknowledged(cut, outputs, offsets)
         yield from [last, *steps]
 
 
 class MetaFirst(Owner):
     """At least once: the partition's own record before those that it speaks for."""
 
-    def acknowledged(self, cut: Cut, outputs: Sequence[Step], offset: int) -> Iterator[Step]:
-        yield from super().acknowledged(cut._replace(state=[cut.state[-1], *cut.state[:-1]]), outputs, offset)
+    def acknowledged(self, cut: Cut, outputs: Sequence[Step], offsets: Offsets) -> Iterator[Step]:
+        yield from super().acknowledged(cut._replace(state=[cut.state[-1], *cut.state[:-1]]), outputs, offsets)
 
 
 class LastRecordWins(Owner):
@@ -47,15 +50,15 @@ class LastRecordWins(Owner):
 class NoChain(Owner):
     """A chunk after a hole is applied."""
 
-    def follows(self, previous_end: int) -> bool:
+    def follows(self, name: TopicPartition, previous_end: int) -> bool:
         return True
 
 
 class NotOneCut(Owner):
     """Exactly once: the offset is taken when the transaction ends, and what was applied since has no state."""
 
-    def _commit_offset(self, offset: int) -> None:
-        super()._commit_offset(self.applied.applied)
+    def _commit_offsets(self, offsets: Offsets) -> None:
+        super()._commit_offsets(self.applied_offsets())
 
 
 class NoFence(Owner):
@@ -72,6 +75,41 @@ class ForwardsAgain(Owner):
         return super().is_new_stray(offset) or True
 
 
+class GoesByThePlace(Owner):
+    """At least once: of two verdicts of a clock the second stage takes the later record, which a zombie may have repeated."""
+
+    def restored(self) -> Processor:
+        processor = super().restored()
+        if isinstance(processor, ServicePartition):
+            processor._newest = _Forgetful(processor._newest)
+        return processor
+
+
+class _Forgetful(dict[str, Age]):
+    def get(self, key: str, default: Any = None) -> Any:
+        return default
+
+
+class ReadsServicesAgain(Owner):
+    """Exactly once: the second stage does not know how far it has read its other topics, and rejects once more."""
+
+    def restored(self) -> Processor:
+        processor = super().restored()
+        if isinstance(processor, ServicePartition):
+            processor.other_offsets.clear()
+        return processor
+
+
+class LosesFactsOfServices(Owner):
+    """Now and then a cut's facts of services are not written."""
+
+    def cut(self) -> tuple[Cut, Offsets]:
+        cut, offsets = super().cut()
+        if isinstance(self.processor, ServicePartition) and cut.outputs and self.random.random() < 0.1:
+            cut = cut._replace(outputs=[one for one in cut.outputs if one.topic != "sla.breaches"])
+        return cut, offsets
+
+
 class RestoresUncommitted(Owner):
     """Exactly once: the state of a transaction that was aborted is restored."""
 
@@ -83,6 +121,6 @@ MUTANTS: dict[str, type[Owner]] = {
     each.__name__: each
     for each in (
         StateBeforeOutputs, OffsetFirst, MetaFirst, LastRecordWins, NoChain, NotOneCut, NoFence, RestoresUncommitted,
-        ForwardsAgain,
+        ForwardsAgain, GoesByThePlace, ReadsServicesAgain, LosesFactsOfServices,
     )
 }  # fmt: skip

@@ -17,6 +17,7 @@ from slastream.stream.topics import load_declarations
 from slastream.wire.policy_file import load_policy
 
 from .log import Headers
+from .monitoring import MAINTENANCE, MONITORING, add_promises, draw_sendings
 
 Json = dict[str, Any]
 SECOND, MINUTE, HOUR, DAY = 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000
@@ -29,6 +30,8 @@ OBJECTIVES = [
     {"period": "month", "basis": "started"},
     {"target": "90%", "period": "7d"},
 ]
+SERVICE_TOPICS = ("sla.verdicts", MONITORING, MAINTENANCE, "sla.ledger", "slastream-services-changelog")
+"""They have one number of partitions."""
 MARKER = b'{"type":"backfill"}'
 
 
@@ -40,6 +43,7 @@ class Sent(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+    topic: str = "sla.tickets"
 
 
 @dataclass(frozen=True)
@@ -57,22 +61,29 @@ class Story:
 FAULTS = ("crash", "rebalance", "zombie", "compact", "clock", "lost chunk")
 
 
-def draw_story(random: Random) -> Story:
-    """A story of one to three tickets; its policy is one that loads."""
+def draw_story(random: Random, of_services: Random) -> Story:
+    """A story of one to three tickets, and in a third of them of two services; its policy is one that loads."""
     strategies = _strategies()
+    has_services = of_services.random() < 0.35
     first = datetime.fromisoformat(random.choice(strategies.FIRST_DAYS))
     is_exactly_once = random.random() < 0.6
-    policy, text, book = _draw_policy(random, first, strategies, is_exactly_once)
+    policy, text, book = _draw_policy(random, first, strategies, of_services if has_services else None)
     tickets = random.choice([1, 1, 2])
     sent: list[Sent] = []
     for number in range(random.choice([1, 1, 2, 2, 3])):
         events = strategies.draw_ticket(random, f"T{number + 1}", first, policy)
         sent += _sendings(random, [_touched_up(random, event) for event in events], tickets)
     sent += [_bad(random, random.choice(sent).at_us, tickets) for _ in range(random.choice([0, 0, 1, 3]))]
+    services = random.choice([1, 1, 2])
+    if has_services:
+        sent += [
+            Sent(at, number, key, value, headers, topic)
+            for topic, at, number, key, value, headers in draw_sendings(of_services, first, services)
+        ]
     sent.sort(key=lambda one: one.at_us)
     counts = dict.fromkeys(load_declarations().names(), 1) | {"sla.tickets": tickets}
-    counts |= {"sla.verdicts": random.choice([1, 1, 2]), "sla.breaches": random.choice([1, 2])}
-    counts |= {"slastream-tickets-changelog": tickets, "slastream-services-changelog": counts["sla.verdicts"]}
+    counts |= dict.fromkeys(SERVICE_TOPICS, services) | {"sla.breaches": random.choice([1, 2])}
+    counts["slastream-tickets-changelog"] = tickets
     return Story(text, book, sent, counts, is_exactly_once, frozenset(one for one in FAULTS if random.random() < 0.6))
 
 
@@ -88,7 +99,9 @@ def _strategies() -> Any:
     return module
 
 
-def _draw_policy(random: Random, first: datetime, strategies: Any, is_exactly_once: bool) -> tuple[Json, str, Rulebook]:
+def _draw_policy(
+    random: Random, first: datetime, strategies: Any, of_services: Random | None
+) -> tuple[Json, str, Rulebook]:
     while True:
         policy = strategies.draw_policy(random, first)
         policy["services"]["web"] = {"customer": "globex"}
@@ -99,6 +112,8 @@ def _draw_policy(random: Random, first: datetime, strategies: Any, is_exactly_on
             policy["lateness"] = {"default": random.choice(["0s", "1m", "1h"]), "jira": random.choice(["30s", "6h"])}
         if random.random() < 0.2:
             policy["retention"] = random.choice(["12h", "2d"])
+        if of_services is not None:
+            add_promises(of_services, policy)
         text = json.dumps(policy)
         try:
             return policy, text, Rulebook(load_policy([("policy.yaml", text)], _no_file))

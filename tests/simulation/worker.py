@@ -16,6 +16,7 @@ from .log import Appended, Broker, Headers
 
 UNHEARD_TICK_US = 1_000_000
 Step = Callable[[], None]
+Offsets = dict[TopicPartition, int]
 Forward = tuple[str, bytes, bytes | None, Headers]
 
 
@@ -30,10 +31,10 @@ class Owner:
         self.random = random
         self.producer = f"{stage.name}-{partition}"
         self.table = TopicPartition(stage.table, partition)
-        self.source = TopicPartition(stage.tick_topic, partition)
+        self.sources: dict[TopicPartition, Source] = {}
         self.is_zombie = False
         self.clock_error_us = 0
-        self.queue: list[tuple[int, Sequence[Appended]]] = []
+        self.queue: list[tuple[TopicPartition, int, Sequence[Appended]]] = []
         self.forwards: list[Forward] = []
         self.steps: list[Step] = []
         self.epoch = 0
@@ -49,8 +50,9 @@ class Owner:
             self.fence()
         self.processor = self.restored()
         owned = OwnedPartition(self.stage, self.partition, 1, self.processor)
-        self.applied = Source(self.source, owned)
-        self.applied.continue_at(self.broker.group.get(self.source, 0), is_first=True)
+        for name in (TopicPartition(topic, self.partition) for topic in self.stage.sources):
+            self.sources[name] = Source(name, owned)
+            self.sources[name].continue_at(self.broker.group.get(name, 0), is_first=True)
 
     def fence(self) -> None:
         self.epoch = self.broker.start_producer(self.producer)
@@ -77,24 +79,25 @@ class Owner:
     # Reading
 
     def fetch(self, most: int) -> None:
-        """Hands one chunk over; it waits in the queue."""
-        source = self.applied
-        records, source.position = self.broker[self.source].read(source.position, most)
+        """Hands one chunk of a source over; it waits in the queue."""
+        name = self.random.choice(list(self.sources))
+        source = self.sources[name]
+        records, source.position = self.broker[name].read(source.position, most)
         if records:
-            self.queue.append((source.handed, records))
+            self.queue.append((name, source.handed, records))
             source.handed = records[-1].offset + 1
 
     def take(self) -> None:
-        """Applies the next chunk if it follows what was applied before; else everything is read again from there."""
-        previous_end, records = self.queue.pop(0)
-        if self.follows(previous_end):
-            self.apply(records)
-            self.applied.applied = records[-1].offset + 1
+        """Applies the next chunk if it follows what was applied before; else its source is read again from there."""
+        name, previous_end, records = self.queue.pop(0)
+        if self.follows(name, previous_end):
+            self.apply(name, records)
+            self.sources[name].applied = records[-1].offset + 1
         else:
-            self.read_again()
+            self._read_source_again(name)
 
-    def follows(self, previous_end: int) -> bool:
-        return previous_end == self.applied.applied
+    def follows(self, name: TopicPartition, previous_end: int) -> bool:
+        return previous_end == self.sources[name].applied
 
     def lose_a_chunk(self) -> None:
         """As Faust does when a rebalance clears its queues."""
@@ -102,11 +105,15 @@ class Owner:
             self.queue.pop(self.random.randrange(len(self.queue)))
 
     def read_again(self) -> None:
-        self.queue.clear()
-        self.applied.continue_at(self.applied.applied, is_first=False)
+        for name in self.sources:
+            self._read_source_again(name)
 
-    def apply(self, records: Sequence[Appended]) -> None:
-        topic, number = self.source
+    def _read_source_again(self, name: TopicPartition) -> None:
+        self.queue = [each for each in self.queue if each[0] != name]
+        self.sources[name].continue_at(self.sources[name].applied, is_first=False)
+
+    def apply(self, name: TopicPartition, records: Sequence[Appended]) -> None:
+        topic, number = name
         count = self.broker.counts[topic] if self.stage.name == "tickets" else 0
         for r in records:
             if count and r.key is not None and partition_of(r.key, count) != number:
@@ -120,13 +127,16 @@ class Owner:
 
     @property
     def is_behind(self) -> bool:
-        return bool(self.queue) or self.applied.position < self.broker[self.source].last_stable_offset
+        return bool(self.queue) or any(
+            source.position < self.broker[name].last_stable_offset for name, source in self.sources.items()
+        )
 
     # Committing, in the order of stream.commit
 
     @property
     def has_work(self) -> bool:
-        return self.applied.applied != self.applied.durable or bool(self.forwards) or self.processor.has_changes()
+        is_durable = all(source.applied == source.durable for source in self.sources.values())
+        return not is_durable or bool(self.forwards) or self.processor.has_changes()
 
     @property
     def is_busy(self) -> bool:
@@ -134,29 +144,32 @@ class Owner:
 
     def begin_commit(self) -> None:
         """Cuts; what is to be written waits in `steps`."""
-        cut, offset = self.cut()
+        cut, offsets = self.cut()
         forwards, self.forwards = self.forwards, []
         outputs = self._by_partition(cut.outputs, forwards)
         if self.is_exactly_once:
-            self.steps = list(self.transaction(cut, outputs, offset))
+            self.steps = list(self.transaction(cut, outputs, offsets))
         else:
-            self.steps = list(self.acknowledged(cut, outputs, offset))
+            self.steps = list(self.acknowledged(cut, outputs, offsets))
 
-    def cut(self) -> tuple[Cut, int]:
-        """State, outputs and offset of one moment."""
-        return self.processor.cut(), self.applied.applied
+    def cut(self) -> tuple[Cut, Offsets]:
+        """State, outputs and offsets of one moment."""
+        return self.processor.cut(), self.applied_offsets()
+
+    def applied_offsets(self) -> Offsets:
+        return {name: source.applied for name, source in self.sources.items()}
 
     def step(self) -> None:
         """One step of the commit under way. Raises FencedError."""
         self.steps.pop(0)()
 
-    def transaction(self, cut: Cut, outputs: Sequence[Step], offset: int) -> Iterator[Step]:
+    def transaction(self, cut: Cut, outputs: Sequence[Step], offsets: Offsets) -> Iterator[Step]:
         yield from outputs
         yield lambda: self._write_state(cut.state)
-        yield lambda: self._commit(offset)
-        yield lambda: self._commit_offset(offset)
+        yield lambda: self._commit(offsets)
+        yield lambda: self._commit_offsets(offsets)
 
-    def acknowledged(self, cut: Cut, outputs: Sequence[Step], offset: int) -> Iterator[Step]:
+    def acknowledged(self, cut: Cut, outputs: Sequence[Step], offsets: Offsets) -> Iterator[Step]:
         yield from outputs
         rest = cut.state[:-1]
         while rest:
@@ -164,7 +177,7 @@ class Owner:
             batch, rest = rest[:size], rest[size:]
             yield lambda batch=batch: self._write_state(batch)  # type: ignore[misc]  # bound now
         yield lambda: self._write_state(cut.state[-1:])
-        yield lambda: self._commit_offset(offset)
+        yield lambda: self._commit_offsets(offsets)
 
     def _by_partition(self, outputs: Sequence[Output], forwards: Sequence[Forward]) -> list[Step]:
         """A step for each partition that is written to, in any order."""
@@ -192,17 +205,19 @@ class Owner:
     def _write_state(self, state: Sequence[tuple[bytes, bytes | None]]) -> None:
         self._write(self.table, [(key, value, ()) for key, value in state])
 
-    def _commit(self, offset: int) -> None:
+    def _commit(self, offsets: Offsets) -> None:
         self.broker.commit(self.producer, self.epoch)
-        self.applied.durable = offset
+        self._are_durable(offsets)
 
-    def _commit_offset(self, offset: int) -> None:
-        """The group's offset follows each second, not each commit."""
-        if (
-            not self.is_zombie and self.random.random() < 0.4
-        ):  # the broker refuses that of a member the group has no more
-            self.broker.group[self.source] = offset
-        self.applied.durable = offset
+    def _commit_offsets(self, offsets: Offsets) -> None:
+        """The group's offsets follow each second, not each commit; the broker refuses those of a member that it has no more."""
+        if not self.is_zombie and self.random.random() < 0.4:
+            self.broker.group.update(offsets)
+        self._are_durable(offsets)
+
+    def _are_durable(self, offsets: Offsets) -> None:
+        for name, offset in offsets.items():
+            self.sources[name].durable = offset
 
     # Ticks, in the order of stream.deadlines
 
@@ -213,19 +228,18 @@ class Owner:
 
     def tick(self) -> None:
         """One step: ask for the end, or write the tick when it was reached."""
-        sources = {self.source: self.applied}
+        target = TopicPartition(self.stage.tick_topic, self.partition)
         if self._tick_offset is not None:
-            if self.applied.applied <= self._tick_offset:
+            if self.sources[target].applied <= self._tick_offset:
                 return
             self._tick_offset = None
         if self._tick_ends is None:
             heard_at, wait_until = self._ticked
             is_unheard = heard_at is not None and heard_at == self.processor.wake_at
             if is_tick_due(self.processor, self.now_us) and not (is_unheard and self.broker.now_us < wait_until):
-                self._tick_ends = {self.source: self.broker[self.source].end}
-        elif offsets_behind(sources, self._tick_ends) <= 0:
+                self._tick_ends = {name: self.broker[name].end for name in self.sources}
+        elif offsets_behind(self.sources, self._tick_ends) <= 0:
             self._tick_ends = None
             if is_tick_due(self.processor, self.now_us):
                 self._ticked = self.processor.wake_at, self.broker.now_us + UNHEARD_TICK_US
-                target = TopicPartition(self.stage.tick_topic, self.partition)
                 self._tick_offset = self.broker.append(target, self.stage.tick_key, tick_value(self.now_us))

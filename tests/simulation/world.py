@@ -42,7 +42,7 @@ class World:
     def __init__(self, seed: int, owner: type[Owner] = Owner) -> None:
         self.random = Random(seed)
         self.seed = seed
-        self.story = draw_story(self.random)
+        self.story = draw_story(self.random, Random(f"services {seed}"))
         self.stages = make_stages(self.story.book.policy)
         self.broker = Broker(self.story.partitions)
         self.waiting = list(reversed(self.story.sent))
@@ -128,8 +128,8 @@ class World:
     def _send(self, sent: Sent) -> None:
         number = sent.partition
         if number is None:
-            number = partition_of(sent.key or b"", self.broker.counts["sla.tickets"])
-        self.broker.append(TopicPartition("sla.tickets", number), sent.key, sent.value, sent.headers)
+            number = partition_of(sent.key or b"", self.broker.counts[sent.topic])
+        self.broker.append(TopicPartition(sent.topic, number), sent.key, sent.value, sent.headers)
 
     def _pass_time(self) -> None:
         """Until something is due, or some way to the next thing that is sent."""
