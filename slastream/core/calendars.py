@@ -115,6 +115,7 @@ class Calendar:
         "_reach",
         "_recent",
         "_shapes",
+        "_steady",
         "_years",
         "_zone",
         "is_always",
@@ -137,6 +138,7 @@ class Calendar:
         self._low = self._high = 0
         self._recent = NO_YEAR
         self._days: dict[date, tuple[tuple[Instant, Instant], ...]] = {}
+        self._steady: dict[int, int | None] = {}
 
     @classmethod
     def always(cls, zone_name: str) -> "Calendar":
@@ -243,6 +245,11 @@ class Calendar:
 
     def local(self, at: Instant) -> tuple[date, int]:
         """Local date, and microseconds of the wall clock since its midnight; held at the first and the last date."""
+        days = at // DAY
+        offset = self._steady_offset(EPOCH_ORDINAL + days)
+        if offset is not None:
+            days, us = divmod(at + offset, DAY)
+            return date.fromordinal(EPOCH_ORDINAL + days), us
         whole, us = divmod(at, SECOND)
         try:
             wall = (_EPOCH + timedelta(seconds=whole)).astimezone(self._zone)
@@ -276,8 +283,9 @@ class Calendar:
         today = self.local(at)[0]
         for ordinal in range(today.toordinal(), max(0, today.toordinal() - self._reach - 1), -1):
             day = date.fromordinal(ordinal)
-            if any(low <= at < high for low, high in self.day_periods(day)):
-                return day
+            for low, high in self.day_periods(day):
+                if low <= at < high:
+                    return day
         if not FIRST + _EDGE_DAYS * DAY < at < FAR - _EDGE_DAYS * DAY:
             return today
         raise AssertionError("asked for the day of an instant that is not open")
@@ -333,6 +341,9 @@ class Calendar:
         wall_us = (ordinal - EPOCH_ORDINAL) * DAY + us
         if not _EDGE_DAYS < ordinal < _LAST_ORDINAL - _EDGE_DAYS:
             return Instant(min(max(wall_us - self._offset_of_day(ordinal), FIRST), FAR))
+        offset = self._steady_offset(ordinal)
+        if offset is not None:
+            return Instant(wall_us - offset)
         wall = datetime(1970, 1, 1, tzinfo=self._zone) + timedelta(microseconds=wall_us)
         first = wall_us - _offset_us(wall)
         second = wall_us - _offset_us(wall.replace(fold=1))
@@ -358,6 +369,16 @@ class Calendar:
         """The offset at 00:00 UTC of a date; near the first and the last date that of a few days inwards."""
         inner = min(max(ordinal, _EDGE_DAYS), _LAST_ORDINAL - _EDGE_DAYS)
         return _offset_us(datetime.fromordinal(inner).replace(tzinfo=UTC).astimezone(self._zone))
+
+    def _steady_offset(self, ordinal: int) -> int | None:
+        """The zone's offset on a date, in UTC and on the wall; None where it changes then, the day before or the day after."""
+        if ordinal not in self._steady:
+            if len(self._steady) >= _KEPT_DAYS:
+                self._steady.clear()
+            first = self._offset_of_day(ordinal - 1)
+            is_steady = all(self._offset_of_day(ordinal + more) == first for more in range(3))
+            self._steady[ordinal] = first if is_steady and _EDGE_DAYS < ordinal < _LAST_ORDINAL - _EDGE_DAYS else None
+        return self._steady[ordinal]
 
     # ---- years ---------------------------------------------------------------------------------------------------
 

@@ -134,4 +134,7 @@ def _business_days(calendar: Calendar, begin: Instant, days: int) -> Instant:
 def _moved_into_hours(calendar: Calendar, day: date, us_of_day: int) -> Instant:
     """Before the hours or in a break: the next opening of the day; after them: its last closing."""
     at, periods = calendar.to_instant(day, us_of_day), calendar.day_periods(day)
-    return next((max(low, at) for low, high in periods if at < high), periods[-1][1] if periods else FAR)
+    for low, high in periods:
+        if at < high:
+            return max(low, at)
+    return periods[-1][1] if periods else FAR

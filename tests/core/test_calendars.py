@@ -3,7 +3,7 @@
 import json
 import struct
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -233,6 +233,22 @@ def test_a_time_that_occurs_twice_is_the_first() -> None:
 
 def test_local_keeps_microseconds_and_offsets_of_minutes() -> None:
     assert Calendar.always("Asia/Kathmandu").local(at("2026-03-01T18:15:00.000001Z")) == (date(2026, 3, 2), 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["Europe/Berlin", "Pacific/Apia", "Australia/Lord_Howe", "Antarctica/Troll", "America/Caracas"]
+)
+def test_local_days_are_those_of_the_zone_near_every_change_of_it(name: str) -> None:
+    """Offsets are remembered by day; here each answer is asked of the zone itself."""
+    calendar = Calendar.always(name)
+    for change, before, after in _transitions(name):
+        for hours in range(-72, 73, 7) if before != after else ():
+            start = Instant((change + hours * 3600) * SECOND + 1)
+            wall = datetime.fromtimestamp(start // SECOND, UTC).astimezone(zone(name))
+            seconds = wall.hour * 3600 + wall.minute * 60 + wall.second
+            assert calendar.local(start) == (wall.date(), seconds * SECOND + 1)
+            first = min(wall.replace(fold=fold).timestamp() for fold in (0, 1))
+            assert calendar.to_instant(wall.date(), seconds * SECOND + 1) == int(first) * SECOND + 1
 
 
 # ---- zones -------------------------------------------------------------------------------------------------------
