@@ -52,7 +52,7 @@ def deadlines(run: Run) -> Result:
             wait_for(process, "seeking -> running", 2 * harness.PARTITIONS)
             empty, cpu = process.rss_bytes(), process.cpu_seconds()
             bench.load(TICKETS, _created("open", tickets, random.Random(run.seed), p1_share=0.0))
-            asyncio.run(harness.until_committed(bench, process, "slastream", TICKETS, 1200))
+            _until_done(bench, process, 1200)
             values["memory of a worker without tickets, bytes"] = empty
             values["memory per open ticket, bytes"] = (process.rss_bytes() - empty) / tickets
             values["CPU of taking a new ticket, µs"] = (process.cpu_seconds() - cpu) * 1e6 / tickets
@@ -62,10 +62,16 @@ def deadlines(run: Run) -> Result:
             for rate in FEED_RATES:
                 values |= _breaches(run, bench, process, rate, None)
                 values |= _breaches(run, bench, process, rate, address)
-            asyncio.run(harness.until_committed(bench, process, "slastream", TICKETS, 300))
+            _until_done(bench, process, 300)
             values["tickets at the restart"] = sum(bench.ends(TICKETS).values())
             values |= _restart(run, bench, process, subject)
     return {"values": values, "notes": ["Delays are from the due instant until the fact can be read (read_committed)."]}
+
+
+def _until_done(bench: Bench, process: Process, limit_seconds: float) -> None:
+    """Until both stages have done everything that there is."""
+    for topic in (TICKETS, "sla.verdicts", "sla.ledger"):
+        asyncio.run(harness.until_committed(bench, process, "slastream", topic, limit_seconds))
 
 
 def _worker(bench: Bench, _: str) -> list[str]:
@@ -115,7 +121,7 @@ def _breaches(run: Run, bench: Bench, process: Process, rate: float, metrics: st
         values[f"{name}: scrape of /metrics, median, s"] = quantile(scrapes, 0.5)
         values[f"{name}: scrape of /metrics, longest, s"] = max(scrapes)
     run.say(f"{name}: " + ", ".join(f"{each:.3g}" for each in values.values()))
-    asyncio.run(harness.until_committed(bench, process, "slastream", TICKETS, 300))
+    _until_done(bench, process, 300)
     return values
 
 

@@ -23,7 +23,7 @@ app = faust.App(
 RAW = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
 events = app.topic(EVENTS if JOB == "counter" else TICKETS, **RAW)
 table = app.Table("state", key_type=bytes, value_type=bytes)
-out = {name: app.topic(name, **RAW) for name in (FACTS, "sla.verdicts", "sla.breaches")}
+out = {name: app.topic(name, **RAW) for name in (FACTS, "sla.verdicts", "sla.breaches", "sla.ledger")}
 core: Any = Tickets(os.environ["BENCHMARK_POLICY"]) if JOB == "tickets" else None
 
 

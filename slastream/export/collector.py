@@ -1,4 +1,8 @@
-"""The collector: a snapshot of what a worker owns, made when it is asked for and at most once a second."""
+"""The collector: a snapshot of what a worker owns, made when it is asked for and at most once a second.
+
+A worker of a million open clocks needs seconds for one. So a snapshot rests ten times as long as it took, and who asks waits
+for a new one for a moment only: then the last one is the answer, and `slastream_snapshot_timestamp_seconds` says how old it is.
+"""
 
 import asyncio
 import time
@@ -17,6 +21,9 @@ from slastream.export.samples import Exemplars, HistogramSample, Sample, Samples
 from slastream.export.service_gauges import ServiceGauges, merged
 
 SNAPSHOT_SECONDS = 1.0
+REST = 10
+"""So many times as long as making it took, a snapshot is kept."""
+PATIENCE_SECONDS = 0.2
 
 
 class Collector:
@@ -34,6 +41,7 @@ class Collector:
         series_limit: int = catalogue.SERIES_LIMIT,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`snapshot_seconds` 0: every call of `refresh` makes a new one."""
         self._exposition = Exposition(catalogue.METRICS)
         self._policy = policy
         self._clock = clock
@@ -47,8 +55,8 @@ class Collector:
         self._samples: Samples = {}
         self._exemplars: Exemplars = {}
         self._snapshot_seconds = snapshot_seconds
-        self._refreshed_at = -snapshot_seconds
-        self._lock = asyncio.Lock()
+        self._kept_until = -float("inf")
+        self._making: asyncio.Task[None] | None = None
 
     def drain(self) -> None:
         """Take over what the partitions have counted. Once a second also when nobody scrapes: their lists grow."""
@@ -57,11 +65,22 @@ class Collector:
         self._pipeline.take(self._worker.take_done())
 
     async def refresh(self) -> None:
-        """Make the snapshot anew, unless it is younger than `snapshot_seconds`."""
-        async with self._lock:
-            if time.monotonic() - self._refreshed_at >= self._snapshot_seconds:
-                self._samples, self._exemplars = await self._snapshot()
-                self._refreshed_at = time.monotonic()
+        """Begin a new snapshot when the last one has been kept for long enough, and wait for it for a moment."""
+        if self._making is None and time.monotonic() >= self._kept_until:
+            self._making = asyncio.create_task(self._make(), name="snapshot of metrics")
+        if self._making is not None:
+            done, _ = await asyncio.wait({self._making}, timeout=PATIENCE_SECONDS if self._samples else None)
+            for task in done:
+                task.result()
+
+    async def _make(self) -> None:
+        began = time.monotonic()
+        try:
+            self._samples, self._exemplars = await self._snapshot()
+        finally:
+            if self._snapshot_seconds:
+                self._kept_until = began + max(self._snapshot_seconds, REST * (time.monotonic() - began))
+            self._making = None
 
     async def _snapshot(self) -> tuple[Samples, Exemplars]:
         gauges, services = TicketGauges(Instant(round(self._clock() * SECOND))), ServiceGauges()
@@ -97,6 +116,7 @@ class Collector:
         return {
             catalogue.REBALANCES.name: [((), self._worker.rebalances)],
             catalogue.POLICY_LOADED.name: [((self._policy.version,), self._policy_loaded_at)],
+            catalogue.SNAPSHOT.name: [((), self._clock())],
         }
 
     def text(self, is_openmetrics: bool) -> bytes:

@@ -233,8 +233,26 @@ def test_a_worker_that_owns_nothing_shows_only_what_it_did() -> None:
     desk.runtime.owned.clear()
     assert shown(desk).names() == {
         "slastream_deadline_delay_seconds", "slastream_rebalances", "slastream_policy_loaded_timestamp_seconds",
-        "slastream_series", "slastream_series_left_out",
+        "slastream_series", "slastream_series_left_out", "slastream_snapshot_timestamp_seconds",
     }  # fmt: skip
+
+
+def test_who_asks_does_not_wait_for_a_long_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no patience the last one is the answer, and a later call has the new one."""
+    now = [NOW]
+    desk = desk_at(NOW)
+    collector = Collector(desk.policy, desk.runtime, snapshot_seconds=0.0, clock=lambda: now[0] / SECOND)
+    name = "slastream_snapshot_timestamp_seconds"
+
+    async def ask() -> None:
+        assert (await snapshot(collector)).value(name) == NOW / SECOND
+        now[0] = Instant(NOW + MINUTE)
+        assert (await snapshot(collector)).value(name) == NOW / SECOND
+        while (await snapshot(collector)).value(name) != now[0] / SECOND:
+            pass
+
+    monkeypatch.setattr("slastream.export.collector.PATIENCE_SECONDS", 0)
+    asyncio.run(asyncio.wait_for(ask(), 30))
 
 
 def test_counters_of_the_process_go_on_when_a_partition_leaves_and_another_life_of_it_begins() -> None:

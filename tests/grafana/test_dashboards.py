@@ -24,6 +24,7 @@ EACH_QUERY = pytest.mark.parametrize("expr", EXPRESSIONS)
 GAUGES = {metric.name for metric in catalogue.METRICS if metric.type == "gauge"}
 OF_EACH_WORKER = {
     "sla_credit_exposure", "slastream_state_keys", "slastream_restore_seconds", "slastream_series", "slastream_series_left_out",
+    "slastream_snapshot_timestamp_seconds",
 }  # fmt: skip
 """Gauges of which each worker has its own part."""
 OF_THE_DATA_SOURCE = {"titleFormat", "step"}
