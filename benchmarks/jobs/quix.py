@@ -52,7 +52,7 @@ def tickets(app: Any, options: argparse.Namespace) -> Any:
         return outputs
 
     frame = app.dataframe(events).apply(step, stateful=True, metadata=True, expand=True)
-    for name in ("sla.verdicts", "sla.breaches"):
+    for name in ("sla.verdicts", "sla.breaches", "sla.ledger"):
         topic = app.topic(name, key_serializer="bytes", value_serializer="bytes")
         chosen = frame.filter(lambda output, name=name: output[0] == name)
         chosen.apply(lambda output: output[2]).to_topic(topic)

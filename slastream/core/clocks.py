@@ -137,16 +137,15 @@ class Cycle:
             paused += calendar.open_between(self.since, at)
         else:
             used += calendar.open_between(self.since, at)
+        waits = self.is_open and self.is_paused and self.breached_at is None
         return Reading(
-            status=self.status(),
-            due_at=self.due_at,
-            elapsed_us=used,
-            paused_us=paused,
-            target_us=self.selection.open_time_us,
-            in_hours=calendar.is_open(at),
-            due_if_resumed_now=self._due_resumed(at)
-            if self.is_open and self.is_paused and self.breached_at is None
-            else None,
+            self.status(),
+            self.due_at,
+            used,
+            paused,
+            self.selection.open_time_us,
+            calendar.is_open(at),
+            self._due_resumed(at) if waits else None,
         )
 
     @property

@@ -281,8 +281,8 @@ class ServicePartition:
     @property
     def wake_at(self) -> int | None:
         wakes = (self._heap[0][0] if self._heap else None, self.monitoring.wake_at, self.contracts.wake_at)
-        wake_at = min((at for at in wakes if at is not None), default=None)
-        return wake_at if wake_at is None else max(wake_at, self.monitoring.silent_until)
+        planned = [at for at in wakes if at is not None]
+        return max(min(planned), self.monitoring.silent_until) if planned else None
 
     @property
     def ticks_allowed(self) -> bool:
