@@ -1,10 +1,12 @@
-"""A worker with many open clocks: when breaches are declared, what a ticket costs in memory, how long a restart takes.
+"""A worker with many open clocks: what a ticket costs in memory, how long a restart takes, when breaches are declared.
 
 The tickets have one promise. Those of P1 are due 5 s after they were created, so that deadlines come while events do; all
-others 30 days. The worker is `slastream worker` as users run it, with metrics and a stable name.
+others 30 days. Of the events that come then one in eight creates a ticket, as in the load of the other measures; the others
+happen to tickets anywhere among the open ones. The worker is `slastream worker` as users run it, with metrics and a stable name.
 """
 
 import asyncio
+import itertools
 import random
 import re
 import sys
@@ -25,7 +27,9 @@ from benchmarks.run import Result, Run
 from slastream.core.units import parse_instant
 from slastream.stream.topics import create_topics
 
-P1_SHARE = 0.05
+P1_SHARE = 0.4
+"""Of the tickets that are created: 5 % of the events."""
+EVENTS_PER_TICKET = 8
 FEED_RATES = (1_000.0, 5_000.0)
 """Events/s."""
 POLICY = """\
@@ -42,30 +46,44 @@ agreements:
 
 
 def deadlines(run: Run) -> Result:
-    """1,000,000 open tickets, then new ones at a rate, of which 5 % breach 5 s later; scrapes; a restart."""
+    """1,000,000 open tickets; a restart; then events at a rate, of which 5 % create a ticket that breaches 5 s later."""
     tickets = run.size(1_000_000, 5_000)
     values: dict[str, Any] = {"open tickets": tickets}
     with harness.bench(POLICY, is_quick=run.is_quick) as bench:
         asyncio.run(create_topics(bench.address, harness.PARTITIONS))
         subject = harness.as_built(Subject("worker", _worker))
         with Process(bench, subject, "worker-1") as process:
-            wait_for(process, "seeking -> running", 2 * harness.PARTITIONS)
-            empty, cpu = process.rss_bytes(), process.cpu_seconds()
-            bench.load(TICKETS, _created("open", tickets, random.Random(run.seed), p1_share=0.0))
-            _until_done(bench, process, 1200)
-            values["memory of a worker without tickets, bytes"] = empty
-            values["memory per open ticket, bytes"] = (process.rss_bytes() - empty) / tickets
-            values["CPU of taking a new ticket, µs"] = (process.cpu_seconds() - cpu) * 1e6 / tickets
-            values["changelog per ticket, bytes"] = bench.bytes_of("slastream-tickets-changelog") / tickets
-            run.say(f"{values['memory per open ticket, bytes']:.0f} bytes per open ticket")
+            values |= _fill(run, bench, process, tickets)
+            stop_began = time.monotonic()
+            process.process.terminate()
+            process.process.wait(60)
+        with Process(bench, subject, "worker-2") as process:
+            values |= _restarted(run, process, stop_began)
+            _until_done(bench, process, 300)
             address = process.log.rpartition("metrics at ")[2].split()[0]
             for rate in FEED_RATES:
                 values |= _breaches(run, bench, process, rate, None)
                 values |= _breaches(run, bench, process, rate, address)
-            _until_done(bench, process, 300)
-            values["tickets at the restart"] = sum(bench.ends(TICKETS).values())
-            values |= _restart(run, bench, process, subject)
     return {"values": values, "notes": ["Delays are from the due instant until the fact can be read (read_committed)."]}
+
+
+def _fill(run: Run, bench: Bench, process: Process, tickets: int) -> dict[str, float]:
+    """Create the tickets, and what each of them costs."""
+    wait_for(process, "seeking -> running", 2 * harness.PARTITIONS)
+    empty, cpu = process.rss_bytes(), process.cpu_seconds()
+    bench.load(
+        TICKETS,
+        (_created("open", number, choose, 0.0) for choose in [random.Random(run.seed)] for number in range(tickets)),
+    )
+    _until_done(bench, process, 1200)
+    values = {
+        "memory of a worker without tickets, bytes": empty,
+        "memory per open ticket, bytes": (process.rss_bytes() - empty) / tickets,
+        "CPU of taking a new ticket, µs": (process.cpu_seconds() - cpu) * 1e6 / tickets,
+        "changelog per ticket, bytes": bench.bytes_of("slastream-tickets-changelog") / tickets,
+    }
+    run.say(f"{values['memory per open ticket, bytes']:.0f} bytes per open ticket")
+    return values
 
 
 def _until_done(bench: Bench, process: Process, limit_seconds: float) -> None:
@@ -88,24 +106,47 @@ def _worker(bench: Bench, _: str) -> list[str]:
     return [sys.executable, "-m", "slastream.cli", "worker", *options]
 
 
-def _created(prefix: str, count: int, choose: random.Random, p1_share: float) -> Iterator[tuple[bytes, bytes]]:
-    for number in range(count):
-        ticket = f"{prefix}-{number:07d}"
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        body = {
-            "status": "new", "priority": "P1" if choose.random() < p1_share else "P3", "type": "incident",
-            "service": f"service-{choose.randrange(100):05d}", "group": f"team-{choose.randrange(20)}",
-            "requester": f"person-{choose.randrange(5000)}", "fields": {"region": "north"},
-        }  # fmt: skip
-        event = {"type": "created", "ticket_id": ticket, "occurred_at": at, "event_id": f"{ticket}-0", "source": "desk"}
-        yield ticket.encode(), orjson.dumps(event | {"ticket": body})
+def _created(prefix: str, number: int, choose: random.Random, p1_share: float) -> tuple[bytes, bytes]:
+    """A new ticket, as of now."""
+    body = {
+        "status": "new", "priority": "P1" if choose.random() < p1_share else "P3", "type": "incident",
+        "service": f"service-{choose.randrange(100):05d}", "group": f"team-{choose.randrange(20)}",
+        "requester": f"person-{choose.randrange(5000)}", "fields": {"region": "north"},
+    }  # fmt: skip
+    return _event(f"{prefix}-{number:07d}", 0, {"type": "created", "ticket": body})
+
+
+def _mixed(prefix: str, open_tickets: int, choose: random.Random) -> Iterator[tuple[bytes, bytes]]:
+    """One in eight is a new ticket; the others are the further events of `load.MIX`, each of some ticket that is open."""
+    further: list[dict[str, Any]] = [
+        {"type": "changed", "ticket": {"assignee": "agent-1", "status": "open"}},
+        {"type": "message", "message": {"author": "requester", "public": True}},
+        {"type": "message", "message": {"author": "agent", "public": True}},
+        {"type": "changed", "ticket": {"fields": {"step": 1}}},
+        {"type": "changed", "ticket": {"status": "pending"}},
+        {"type": "changed", "ticket": {"status": "open"}},
+        {"type": "changed", "ticket": {"fields": {"step": 2}}},
+    ]
+    for number in itertools.count():
+        if number % EVENTS_PER_TICKET == 0:
+            yield _created(prefix, number, choose, P1_SHARE)
+        else:
+            body = further[number % EVENTS_PER_TICKET - 1]
+            yield _event(f"open-{choose.randrange(open_tickets):07d}", f"{prefix}-{number}", body)
+
+
+def _event(ticket: str, number: int | str, body: dict[str, Any]) -> tuple[bytes, bytes]:
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    head = {"ticket_id": ticket, "occurred_at": at, "event_id": f"{ticket}-{number}", "source": "desk"}
+    return ticket.encode(), orjson.dumps(head | body)
 
 
 def _breaches(run: Run, bench: Bench, process: Process, rate: float, metrics: str | None) -> dict[str, float]:
     """Feed and read breaches; with an address, scrape it each second meanwhile."""
     name = f"{rate:,.0f} events/s, {'scraped each second' if metrics else 'no scrapes'}"
     prefix = bench.new_name("fed")
-    feeder = Feeder(bench, TICKETS, _created(prefix, 10_000_000, random.Random(run.seed), P1_SHARE), rate)
+    events = _mixed(prefix, run.size(1_000_000, 5_000), random.Random(run.seed))
+    feeder = Feeder(bench, TICKETS, events, rate)
     feeder.start()
     cpu, began = process.cpu_seconds(), time.monotonic()
     try:
@@ -167,24 +208,18 @@ def _scrape(address: str) -> float:
     return time.monotonic() - began
 
 
-def _restart(run: Run, bench: Bench, process: Process, subject: Subject) -> dict[str, float]:
-    """SIGTERM, and the same worker again (static membership): until it reads all its partitions again."""
+def _restarted(run: Run, process: Process, stop_began: float) -> dict[str, float]:
+    """The same worker again (static membership): until it reads all its partitions again."""
     began = time.monotonic()
-    process.process.terminate()
-    process.process.wait(60)
-    stopped = time.monotonic()
-    with Process(bench, subject, "worker-2") as second:
-        wait_for(second, "seeking -> running", 2 * harness.PARTITIONS)
-        ready = time.monotonic()
-        cpu = second.cpu_seconds()
-        rss = second.rss_bytes()
-        records = sum(int(each) for each in re.findall(r"keys of (\d+) records\)", second.log))
-    run.say(f"restart: stopped after {stopped - began:.1f} s, running after {ready - began:.1f} s")
+    wait_for(process, "seeking -> running", 2 * harness.PARTITIONS)
+    ready, cpu = time.monotonic(), process.cpu_seconds()
+    records = sum(int(each) for each in re.findall(r"keys of (\d+) records\)", process.log))
+    run.say(f"restart: stopped after {began - stop_began:.1f} s, running after {ready - stop_began:.1f} s")
     return {
-        "restart: until it has stopped, s": stopped - began,
-        "restart: pause until every partition is read again, s": ready - began,
+        "restart: until it has stopped, s": began - stop_began,
+        "restart: pause until every partition is read again, s": ready - stop_began,
         "restart: CPU of starting and restoring, s": cpu,
         "restart: records of the changelogs that were restored": records,
         "restart: records restored per second of CPU": records / cpu,
-        "restart: memory afterwards, MiB": rss / 2**20,
+        "restart: memory afterwards, MiB": process.rss_bytes() / 2**20,
     }

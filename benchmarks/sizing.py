@@ -95,8 +95,7 @@ def fit(results: Json) -> Model:
         changelog_event_bytes=usual[4],
         changelog_ticket_bytes=held["changelog per ticket, bytes"],
         restored_per_second=held["restart: records restored per second of CPU"],
-        records_per_ticket=held["restart: records of the changelogs that were restored"]
-        / held["tickets at the restart"],
+        records_per_ticket=held["restart: records of the changelogs that were restored"] / held["open tickets"],
     )
 
 

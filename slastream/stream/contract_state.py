@@ -6,7 +6,6 @@ statement are of the agreement, whose services live in many partitions. The newe
 repetition changes nothing; one that is replaced is taken out as it was put in.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -422,9 +421,10 @@ def _part(line: Json) -> Part:
 
 def _ledgered(line: Json) -> Ledgered:
     service, now = line["service"] or "", line["held_by"]
-    parts: Counter[Hand] = Counter()
+    parts: dict[Hand, int] = {}
     for one in line["parts"]:
-        parts[_hand(service, one)] += round(one["seconds"] * 1_000_000)
+        hand = _hand(service, one)
+        parts[hand] = parts.get(hand, 0) + round(one["seconds"] * 1_000_000)
     held = None if now is None else (_hand(service, now), line["calendar"], parse_instant(now["since"]))
     return Ledgered(tuple(parts.items()), held)
 
