@@ -11,7 +11,19 @@ from typing import Any
 import orjson
 
 from .harness import FireError, Run
-from .reference import OUTPUTS, Expected, Json, Published, Replayed, expected_outputs, is_stray, replayed, write_log
+from .reference import (
+    OUTPUTS,
+    Expected,
+    Json,
+    Origin,
+    Published,
+    Replayed,
+    expected_outputs,
+    is_stray,
+    replayed,
+    write_log,
+)
+from .service_checks import EVENTS, NEEDED_OF_SERVICES, Services, is_of_service
 from .topics import Read, read
 
 CLOCK = ("ticket_id", "agreement", "promise", "cycle")
@@ -25,31 +37,39 @@ SHOWN = 8
 
 def check(run: Run, still_at: datetime, *, is_compacted: bool) -> Counter[str]:
     """Compare; the counts of what was compared. Raises FireError with every difference, and keeps the log beside."""
-    topics = {name: asyncio.run(read(run.ground.address, name)) for name in ("sla.tickets", "sla.compliance", *OUTPUTS)}
-    log = run.folder / "log"
-    write_log(log, topics["sla.tickets"])
-    rejected = {origin for record in topics["sla.rejected"] if (origin := _origin(record)) is not None}
+    names = (*EVENTS, "sla.compliance", *OUTPUTS)
+    topics = {name: asyncio.run(read(run.ground.address, name)) for name in names}
+    logs = {name: run.folder / name for name in EVENTS}
+    for name, log in logs.items():
+        write_log(log, topics[name])
+    rejected = {_origin(record) for record in topics["sla.rejected"]}
     until_us = int(still_at.timestamp() * 1e6)
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        one = pool.submit(expected_outputs, run.policy, log)
-        two = pool.submit(replayed, run.policy, log, rejected, until_us)
+        one = pool.submit(expected_outputs, run.policy, logs["sla.tickets"])
+        two = pool.submit(replayed, run.policy, logs, rejected, until_us)
         expected, replay = one.result(), two.result()
+    services = Services(topics, replay, until_us, run.delivery == "exactly_once")
+    for name in ("sla.breaches", "sla.rejected"):
+        topics[name] = [each for each in topics[name] if not is_of_service(each)]
+    replay.facts[:] = [fact for fact in replay.facts if "ticket_id" in fact]
     published = {name: _published(topics[name]) for name in OUTPUTS}
     problems = [*_not_fed(run, topics["sla.tickets"]), *_strays(run, topics["sla.tickets"], expected)]
     for name in OUTPUTS:
         problems += _beside(name, published[name], expected.published[name], run.delivery == "exactly_once")
     problems += _beside_replay(topics, replay, until_us)
-    counts = _counts(topics, published, expected)
+    for what, ours, theirs in services.compared():
+        problems += _differences(what, ours, theirs)
+    counts = _counts(topics, published, expected) + services.counts()
     problems += _vacuous(run, counts, is_compacted)
     if problems:
         raise FireError("\n".join(problems))
     return counts
 
 
-def _origin(record: Read) -> tuple[int, int] | None:
-    """Where a rejected record stood in the log of stage 1."""
+def _origin(record: Read) -> Origin:
+    """Where a rejected record stood."""
     origin = _line(record)["origin"]
-    return (origin["partition"], origin["offset"]) if origin["topic"] == "sla.tickets" else None
+    return origin["topic"], origin["partition"], origin["offset"]
 
 
 def _published(records: Iterable[Read]) -> Published:
@@ -61,7 +81,9 @@ def _published(records: Iterable[Read]) -> Published:
 
 
 def _not_fed(run: Run, log: list[Read]) -> Iterable[str]:
-    missing = Counter((r.key, r.value) for r in run.load.records) - Counter((r.key, r.value) for r in log)
+    missing = Counter((r.key, r.value) for r in run.load.records if r.topic == "sla.tickets") - Counter(
+        (r.key, r.value) for r in log
+    )
     if missing:
         yield f"the test's own fault: {missing.total()} records were not fed, such as {next(iter(missing))}"
 
@@ -69,7 +91,9 @@ def _not_fed(run: Run, log: list[Read]) -> Iterable[str]:
 def _strays(run: Run, log: list[Read], expected: Expected) -> Iterable[str]:
     """Every record of a wrong partition must have been forwarded to the right one, with exactly once only once."""
     copies: Published = Counter((r.key, r.value) for r in log if r.key is not None and not is_stray(r))
-    fed: Published = Counter((r.key, r.value) for r in run.load.records if r.key is not None)
+    fed: Published = Counter(
+        (r.key, r.value) for r in run.load.records if r.key is not None and r.topic == "sla.tickets"
+    )
     for stray in set(expected.strays):
         wanted = fed[stray]
         if copies[stray] < wanted or (run.delivery == "exactly_once" and copies[stray] != wanted):
@@ -105,7 +129,8 @@ def _beside_replay(topics: dict[str, list[Read]], replay: Replayed, until_us: in
     newest = _newest_verdicts(topics["sla.verdicts"])
     yield from _differences("verdicts", _by_clock(newest), _by_clock(replay.verdicts))
     until = datetime.fromtimestamp(until_us / 1e6).astimezone()
-    published = list({record.key: _line(record) for record in topics["sla.compliance"]}.values())
+    lines = {record.key: _line(record) for record in topics["sla.compliance"]}.values()
+    published = [line for line in lines if line["kind"] == "compliance"]
     yield from _differences("compliance", _by_window(published, until), _by_window(replay.compliance, until))
 
 
@@ -205,7 +230,7 @@ def _counts(topics: dict[str, list[Read]], published: dict[str, Published], expe
 
 def _vacuous(run: Run, counts: Counter[str], is_compacted: bool) -> Iterable[str]:
     counts["compacted partitions"] = run.ground.compacted_partitions()
-    needed = ["ticks", "facts", "by deadline live", "retracted", "verdicts", "rejected", "strays"]
+    needed = ["ticks", "facts", "by deadline live", "retracted", "verdicts", "rejected", "strays", *NEEDED_OF_SERVICES]
     for name in (*needed, "compacted partitions") if is_compacted else needed:
         if not counts[name]:
             yield f"the test's own fault: no {name}"

@@ -278,7 +278,7 @@ class Feeder(threading.Thread):
 
     async def _send(self, producer: Any, record: Fed) -> Any:
         return await producer.send(
-            "sla.tickets", record.value, key=record.key, partition=record.partition, headers=list(record.headers)
+            record.topic, record.value, key=record.key, partition=record.partition, headers=list(record.headers)
         )
 
     async def _acknowledged(self, producer: Any, record: Fed, future: Any) -> None:

@@ -2,7 +2,8 @@
 
 The same seed gives the same load, relative to the instant at which feeding starts. It holds what a log may hold: late
 events within and beyond the lateness, events that are too late, repetitions, other contents of one id, records that
-cannot be used, records in the wrong partition, pauses, reopenings, changes of priority and service, overrides, merges.
+cannot be used, records in the wrong partition, pauses, reopenings, changes of priority and service, overrides, merges; and
+`monitoring` of the services beside the tickets.
 """
 
 import random
@@ -12,6 +13,9 @@ from typing import Any, NamedTuple
 
 import orjson
 from aiokafka.partitioner import murmur2
+
+from .monitoring import AGREEMENT, MAINTENANCE, MONITORING, words
+from .monitoring import BAD as UNUSABLE
 
 PARTITIONS = 8
 DAY = 86_400.0
@@ -24,7 +28,8 @@ BUSY_SECONDS, IDLE_SECONDS = 2.0, 1.0
 SERVICES = ("mail", "web", "erp", "vpn", "print", "dns")
 BACKFILL = "backfill"
 
-POLICY = """\
+POLICY = (
+    """\
 version: 1
 timezone: Europe/Berlin
 match_mode: first
@@ -33,7 +38,7 @@ retention: 20d
 calendars:
   office: {hours: {mon-thu: ["08:00-12:00", "13:00-18:00"], fri: ["08:00-15:00"]}, holidays: ["10-03", "12-25"]}
 services:
-  mail: {customer: acme, provider: hosting, team: messaging}
+  mail: {customer: acme, provider: hosting, team: messaging, depends_on: [dns]}
   web: {customer: acme, team: sites}
 agreements:
   gold:
@@ -72,6 +77,8 @@ agreements:
         on_change: carry
         targets: [{when: {type: incident}, within: 6h, calendar: office}, {within: 5s}]
 """
+    + AGREEMENT
+)
 
 Json = dict[str, Any]
 
@@ -84,6 +91,7 @@ class Fed(NamedTuple):
     value: bytes | None
     partition: int | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
+    topic: str = "sla.tickets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +130,24 @@ def make_load(seed: int, events: int, seconds: float, started: datetime) -> Load
         *(_record(draw, said.at, said, started, False) for said in _sweep(draw, history, seconds - 4)),
     ]
     records += _disturbances(draw, records, seed)
+    records += _monitored(seed, events, live_begins, seconds, started)
     records.sort(key=lambda record: record.send_at)
     return Load(records, records[-1].send_at + LONGEST_LIVE_SECONDS)
+
+
+def _monitored(seed: int, events: int, live_begins: float, ends: float, started: datetime) -> list[Fed]:
+    draw = random.Random(f"sent {seed}")
+    found: list[Fed] = []
+    for word in words(seed, events // 40, live_begins, ends):
+        event = {**word.event, "occurred_at": _text(started, word.at)}
+        event |= {name: _text(started, event[name]) for name in ("start", "end") if name in event}
+        fed = Fed(word.send_at, event["service"].encode(), orjson.dumps(event), topic=word.topic)
+        found += [fed, fed._replace(send_at=word.send_at + 0.5)] if draw.random() < 0.05 else [fed]
+    found += [
+        Fed(draw.uniform(0, ends), b"mail", draw.choice(UNUSABLE), topic=draw.choice((MONITORING, MAINTENANCE)))
+        for _ in range(max(8, events // 4000))
+    ]
+    return found
 
 
 def _in_bursts(at: float) -> float:

@@ -81,25 +81,31 @@ class Replayed:
     verdicts: list[Json]
     facts: list[Json]
     compliance: list[Json]
+    availability: list[Json]
 
 
-def replayed(policy: Path, log_path: Path, rejected: set[tuple[int, int]], until_us: int) -> Replayed:
-    """`rejected` names what the stream refused, by partition and offset: what was too late for its table, above all."""
+Origin = tuple[str, int, int]
+"""Topic, partition and offset."""
+
+
+def replayed(policy: Path, logs: dict[str, Path], rejected: set[Origin], until_us: int) -> Replayed:
+    """`rejected` names what the stream refused: what was too late for its table, above all."""
     log = [
-        (r.partition, r.offset, r.value)
-        for r in read_log(log_path)
-        if (r.partition, r.offset) not in rejected and not is_stray(r)
+        (topic, r)
+        for topic, path in logs.items()
+        for r in read_log(path)
+        if (topic, r.partition, r.offset) not in rejected and not (topic == "sla.tickets" and is_stray(r))
     ]
 
     def lines() -> Iterator[tuple[str, int, bytes]]:
-        for partition, offset, value in log:
-            if value is not None and not value.startswith(b'{"type":"'):  # ticks and markers
-                yield f"sla.tickets-{partition}", offset, value
+        for topic, r in log:
+            if r.value is not None and not r.value.startswith(b'{"type":"'):  # ticks and markers
+                yield f"{topic}-{r.partition}", r.offset, r.value
 
     result = replay(load_policy_path(policy), lines, Instant(until_us), "all")
-    kinds: dict[str, list[Json]] = {"verdict": [], "fact": [], "compliance": [], "rejected": []}
+    kinds: dict[str, list[Json]] = {name: [] for name in ("verdict", "fact", "compliance", "availability", "rejected")}
     for line in result.lines:
         if line["kind"] in kinds:
             kinds[line["kind"]].append(orjson.loads(orjson.dumps(line)))
     assert kinds["rejected"] == [], kinds["rejected"][:3]
-    return Replayed(kinds["verdict"], kinds["fact"], kinds["compliance"])
+    return Replayed(kinds["verdict"], kinds["fact"], kinds["compliance"], kinds["availability"])

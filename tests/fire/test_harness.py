@@ -6,13 +6,19 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime
 
+import orjson
+
 from slastream.local.kafka import free_port
 
 from .checks import _beside
 from .load import PARTITIONS, make_load, partition_of
+from .monitoring import MAINTENANCE, MONITORING
 from .proxy import HOST, proxy
-from .reference import Published
+from .reference import Json, Published, Replayed
+from .service_checks import Services
+from .topics import Read
 
+ONE, OTHER = "2026-11-02T10:00:00Z", "2026-11-02T11:00:00Z"
 STARTED = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 
@@ -27,6 +33,7 @@ def test_a_load_has_strays_repetitions_and_bad_records() -> None:
     assert any(each.key is not None and each.partition not in (None, partition_of(each.key)) for each in records)
     assert max(Counter((each.key, each.value) for each in records).values()) > 1
     assert {each.partition for each in records if each.key is None} == set(range(PARTITIONS))
+    assert {each.topic for each in records} == {"sla.tickets", MONITORING, MAINTENANCE}
 
 
 def test_the_comparison_tells_lost_invented_repeated_and_contradictory_facts() -> None:
@@ -80,3 +87,35 @@ def _echo(server: socket.socket) -> None:
                 connection.sendall(data)
         except ConnectionError:
             return
+
+
+def test_the_comparison_of_services_tells_what_stands_too_much_was_repeated_or_not_refused() -> None:
+    def fact(at: str) -> Json:
+        names = {"service": "mail", "agreement": "a", "promise": "p", "fact": "burn_started", "threshold": "1"}
+        return {**names, "kind": "fact", "id": at, "at": at, "retracts": None}
+
+    def found(*published: str, refused: int, is_exactly_once: bool = True) -> set[str]:
+        origin = {"topic": MONITORING, "partition": 0, "offset": 0}
+        rejected = {"kind": "rejected", "origin": origin}
+        topics = {
+            "sla.tickets": [_read(b"T1", b"{}")],
+            MONITORING: [_read(b"mail", b"not json")],
+            MAINTENANCE: [],
+            "sla.compliance": [],
+            "sla.breaches": [_read(at.encode(), orjson.dumps(fact(at))) for at in published],
+            "sla.rejected": [_read(None, orjson.dumps(rejected))] * refused,
+        }
+        services = Services(topics, Replayed([], [fact(ONE)], [], []), until_us, is_exactly_once)
+        return {what for what, ours, theirs in services.compared() if ours != theirs}
+
+    until_us = int(datetime(2026, 11, 2, 12, tzinfo=UTC).timestamp() * 1e6)
+    assert found(ONE, refused=1) == set()
+    assert found(refused=1) == {"facts of services"}
+    assert found(ONE, OTHER, refused=1) == {"facts of services"}
+    assert found(ONE, ONE, refused=2) == {"repeated facts of services", "what is refused"}
+    assert found(ONE, ONE, refused=2, is_exactly_once=False) == set()
+    assert found(ONE, refused=0, is_exactly_once=False) == {"what is refused"}
+
+
+def _read(key: bytes | None, value: bytes) -> Read:
+    return Read(0, 0, 0, key, value, ())

@@ -13,7 +13,7 @@ from slastream.stream.topics import create_topics, load_declarations
 
 from .load import PARTITIONS
 
-SOURCES = ("sla.tickets", "sla.verdicts")
+SOURCES = ("sla.tickets", "sla.verdicts", "sla.monitoring", "sla.maintenance", "sla.ledger")
 CHANGELOGS = ("slastream-tickets-changelog", "slastream-services-changelog")
 
 
