@@ -104,7 +104,7 @@ class Evidence:
         lines = [
             r.value
             for partition in self.run.broker.of_topic("sla.tickets")
-            for r in partition.history
+            for r in partition.committed()
             if r.value is not None
             and (partition.name.partition, r.offset) not in refused
             and (r.key is None or partition_of(r.key, count) == partition.name.partition)
