@@ -10,6 +10,7 @@ import functools
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import aiokafka
@@ -32,10 +33,15 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 class Write(NamedTuple):
-    """Everything of one cut, ready for a writer: messages per partition, the state's in their order."""
+    """Everything of one cut, ready for a writer: messages per partition, the state's in their order.
+
+    `said` are outputs, too: those before which `announced` is written where there is no transaction.
+    """
 
     outputs: Mapping[TopicPartition, Sequence[Message]]
     state: Sequence[Message]
+    announced: Sequence[Message] = ()
+    said: Mapping[TopicPartition, Sequence[Message]] = MappingProxyType({})
 
 
 class Writer(Protocol):
@@ -82,7 +88,7 @@ class TransactionalWriter:
         producer = self._producer
         await producer.begin_transaction()
         sent = []
-        for partition, messages in write.outputs.items():
+        for partition, messages in (*write.outputs.items(), *write.said.items()):
             sent += await send_batches(producer, partition, messages)
         sent += await send_batches(producer, table, write.state)
         await producer.commit_transaction()
@@ -121,14 +127,20 @@ class AcknowledgedWriter:
         self._next_offset = offset
 
     async def write(self, table: TopicPartition, write: Write) -> None:
-        """Two or three round trips. Raises ForeignWriteError."""
-        outputs = []
-        for partition, messages in write.outputs.items():
-            outputs += await self._send(partition, messages)
-        await asyncio.gather(*outputs)
+        """Two or three round trips, two more where something is announced. Raises ForeignWriteError."""
+        await self._send_all(write.outputs)
+        if write.announced:
+            await asyncio.gather(*await self._send(table, write.announced))
+            await self._send_all(write.said)
         await asyncio.gather(*await self._send(table, write.state[:-1]))
         for last in await asyncio.gather(*await self._send(table, write.state[-1:])):
-            self._check(table, last.offset, len(write.state))
+            self._check(table, last.offset, len(write.announced) + len(write.state))
+
+    async def _send_all(self, outputs: Mapping[TopicPartition, Sequence[Message]]) -> None:
+        sent = []
+        for partition, messages in outputs.items():
+            sent += await self._send(partition, messages)
+        await asyncio.gather(*sent)
 
     async def _send(self, partition: TopicPartition, messages: Sequence[Message]) -> list[Any]:
         self._check_pulse()
@@ -296,7 +308,12 @@ class Committer:
             # end of the cut
             await self._counts.learn({each[0] for each in (*cut.outputs, *forwards)})
             state = [*overwritten, *state_messages(cut.state, progress)]
-            write = Write(self._outputs(cut.outputs, forwards), state)
+            write = Write(
+                self._outputs(cut.outputs[: cut.announced_from] if cut.announced else cut.outputs, forwards),
+                state,
+                state_messages(cut.announced, progress),
+                self._outputs(cut.outputs[cut.announced_from :], ()) if cut.announced else {},
+            )
             await self.writer.write(TopicPartition(owned.stage.table, owned.partition), write)
         except Exception as error:  # noqa: BLE001  # fail-stop
             fail_stop(f"{owned.name}: its changes could not be made durable", cause=error)

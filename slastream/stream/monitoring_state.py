@@ -10,7 +10,7 @@ has its events handed on under the other's key, because that one may live in ano
 
 import heapq
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -46,9 +46,19 @@ MOMENT = 30 * SECOND
 """Of words of a component that repeat each other the last of so long a time is kept; when they are a day old, of an HOUR."""
 BEFORE_ALL, NEVER = -(2**62), 2**62
 
+SAID = "said"
 StateChange = tuple[bytes, bytes | None]
 FactKey = tuple[str, str, str, str | None, int, int | None]
 """(agreement, promise, fact, threshold, at, predicted_at)."""
+
+
+class MonitoringCut(NamedTuple):
+    """`copies` are events, whatever the cut; `said` depends on it, and is `announced` (see `stage.Cut`)."""
+
+    state: list[StateChange]
+    copies: list[Output]
+    said: list[Output]
+    announced: list[StateChange]
 
 
 class Said(NamedTuple):
@@ -109,6 +119,8 @@ class MonitoringState:
         self._due: set[str] = set()
         self._heap: list[tuple[Instant, str]] = []
         self._outputs: list[Output] = []
+        self._announced: dict[str, list[Any]] = {}
+        self._unwritten: set[str] = set()
 
     @property
     def unlisted(self) -> int:
@@ -124,6 +136,8 @@ class MonitoringState:
         name = orjson.loads(key[len(PREFIX) :])
         if len(name) == 1:
             self._restore_subject(name[0], stored)
+        elif name[0] == SAID:
+            self._announced[name[1]] = stored
         elif len(name) == 2:
             self._restore_past(name[1], stored[3], stored[4])
         else:
@@ -157,6 +171,21 @@ class MonitoringState:
             subject.facts[key[0], key[1], key[2], key[3], key[4], key[5]] = said
         assert isinstance(lines, dict)
         subject.lines = {line.encode(): digest for line, digest in lines.items()}
+
+    def take_announced(self, cuts: int) -> int:
+        """Takes what was announced in a cut that did not come to its end (`cuts` did); returns the time that it was of."""
+        time = BEFORE_ALL
+        for name, (_, _, number, at, record, outputs) in self._announced.items():
+            if number > cuts:
+                time = max(time, at)
+                self._subject(name).facts.clear()
+                self._restore_subject(name, orjson.loads(record))
+                self._outputs += (
+                    Output(topic, *(None if one is None else one.encode() for one in rest)) for topic, *rest in outputs
+                )
+                self._unwritten.add(name)
+        self._announced.clear()
+        return time
 
     def restored(self, time: Instant) -> None:
         """All keys were given: what is next is planned, and what another policy says otherwise is said, in the first cut."""
@@ -292,19 +321,39 @@ class MonitoringState:
 
     # ---- output --------------------------------------------------------------------------------------------------
 
-    def cut(self, time: Instant) -> tuple[list[StateChange], list[Output]]:
-        """What became of the state, and what is to be published, as of `time`."""
+    def cut(self, time: Instant, number: int) -> MonitoringCut:
+        """What became of the state, and what is to be published, as of `time`, in the cut of this number."""
         due, self._due = (self._due, set()) if time > BEFORE_ALL else (set(), self._due)
-        state = [self._subject_record(name) for name in sorted(due) if self._refresh(name, time)]
+        copies, self._outputs = self._outputs, []
+        state: list[StateChange] = []
+        announced: list[StateChange] = []
+        said: list[Output] = []
+        for name in sorted(due):
+            if self._refresh(name, time) or name in self._unwritten:
+                state.append(self._subject_record(name))
+                if self._outputs:
+                    announced.append(self._announcement(name, number, time, state[-1], self._outputs))
+                said += self._outputs
+                self._outputs.clear()
+        self._unwritten -= due
         if time > BEFORE_ALL:
             state += self._settle(time)
         changed, self._changed = self._changed, {}
+        events: list[StateChange] = []
         for topic, owner in changed:
             head = orjson.dumps([VERSION, self._offsets[topic], "e"])
             records = self._kept[topic, owner].changed()
-            state += [(_key(topic, owner, number), b"\n".join((head, *lines))) for number, lines in records]
-        outputs, self._outputs = self._outputs, []
-        return state, outputs
+            events += [(_key(topic, owner, place), b"\n".join((head, *lines))) for place, lines in records]
+        return MonitoringCut([*state, *events], copies, said, [*events, *announced] if announced else [])
+
+    def _announcement(
+        self, name: str, number: int, time: Instant, record: StateChange, outputs: list[Output]
+    ) -> StateChange:
+        """What was said of a service and what is now said, in one record. Events are written before it."""
+        assert record[1] is not None
+        texts = [[topic, *(None if one is None else one.decode() for one in rest)] for topic, *rest in outputs]
+        stored = [VERSION, self.subjects[name].progress, number, time, record[1].decode(), texts]
+        return _key(SAID, name), orjson.dumps(stored)
 
     def _subject_record(self, name: str) -> StateChange:
         subject = self.subjects[name]

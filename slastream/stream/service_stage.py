@@ -88,6 +88,8 @@ class ServicePartition:
         self.offset = -1
         self.other_offsets: dict[str, int] = {}
         """The last record that was applied of each topic but that of the verdicts, whose is `offset`."""
+        self.cuts = 0
+        """How many came to their end in all lives."""
         self.newest_breaches: dict[BreachKey, tuple[str, Instant]] = {}
         """The last breach that a verdict told of, and its instant, since the partition is here: for people who look at a chart."""
         self.monitoring = MonitoringState(book.policy)
@@ -127,7 +129,7 @@ class ServicePartition:
         if key == META_KEY:
             self.offset, self.time = stored[1], stored[2]
             self.monitoring.backfill_at = stored[3] if len(stored) > 3 else None
-            self.other_offsets = stored[4] if len(stored) > 4 else {}
+            self.other_offsets, self.cuts = stored[4:6] if len(stored) > 5 else ({}, 0)
             return
         clock = key.decode()
         self._progress[clock] = stored[1]
@@ -142,6 +144,7 @@ class ServicePartition:
         for tally in self.tallies.values():
             tally.touched.clear()
         self._touched.clear()
+        self.time = Instant(max(self.time, self.monitoring.take_announced(self.cuts)))
         self.monitoring.restored(self.time)
         self.contracts.restored(self.time)
         self._has_changes = bool(self.monitoring.subjects)
@@ -304,21 +307,21 @@ class ServicePartition:
             self._progress[clock] = offset
             plain = None if counted is None else [*counted[:3], _plain(counted.contribution), *counted[4:]]
             state.append((clock.encode(), orjson.dumps([VERSION, offset, plain, list(self._newest[clock])])))
-        changes, said = self.monitoring.cut(self.time)
-        state.extend(changes)
+        self.cuts += 1
+        monitored = self.monitoring.cut(self.time, self.cuts)
+        state.extend(monitored.state)
         changes, lines = self.contracts.cut(self.time)
         state.extend(changes)
-        said += lines
-        meta = [VERSION, self.offset, self.time, self.monitoring.backfill_at, self.other_offsets]
+        meta = [VERSION, self.offset, self.time, self.monitoring.backfill_at, self.other_offsets, self.cuts]
         state.append((META_KEY, orjson.dumps(meta)))
         for key in self._touched:
             self._publish(key)
-        outputs, self._outputs = [*self._outputs, *said], []
+        outputs, self._outputs = [*self._outputs, *monitored.copies, *lines], []
         counts, self.monitoring.counts = self.monitoring.counts, Counts()
         self._dirty.clear()
         self._touched.clear()
         self._has_changes = False
-        return Cut(state, outputs, counts)
+        return Cut(state, [*outputs, *monitored.said], counts, monitored.announced, len(outputs))
 
     def _publish(self, key: TallyKey) -> None:
         service, agreement_name, promise = key

@@ -4,7 +4,7 @@ The core gives one `Processor` for each partition of a stage; the shell moves by
 Nothing here imports Faust, Kafka or a clock.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from slastream.stream.counts import Counts
@@ -36,11 +36,17 @@ class Cut(NamedTuple):
 
     `state` holds table keys and their new values (None deletes); the partition's own meta record is the last of it. `counts`
     become metrics once the cut is durable.
+
+    What the outputs from `announced_from` on say depends on where the cut falls. Without a transaction around both,
+    `announced` (table keys, too) is written before them: the next owner says them again as they were, if this one does
+    not come to its end.
     """
 
     state: list[tuple[bytes, bytes | None]]
     outputs: list[Output]
     counts: Counts | None = None
+    announced: Sequence[tuple[bytes, bytes | None]] = ()
+    announced_from: int = 0
 
 
 class Processor(Protocol):

@@ -16,7 +16,7 @@ from .topics import Read
 
 EVENTS = ("sla.tickets", MONITORING, MAINTENANCE)
 FACT = ("service", "agreement", "promise", "fact", "threshold", "at")
-NEEDED_OF_SERVICES = ["service facts", "service facts live", "service facts retracted", "ended windows", "unusable"]
+NEEDED_OF_SERVICES = ["service facts", "service facts live", "ended windows", "unusable"]
 STILL_US = 2_000_000
 """Before the end of a run nothing was written for longer: what was due until then has been said."""
 

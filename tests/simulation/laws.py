@@ -251,6 +251,7 @@ UNSEEN = {
     "marks",
     "monitoring",
     "other_offsets",
+    "cuts",
 } | {
     "planned_at",
     "_awake",

@@ -110,6 +110,13 @@ class LosesFactsOfServices(Owner):
         return cut, offsets
 
 
+class SaysUnannounced(Owner):
+    """At least once: what is said of services depends on the cut, and the next owner does not know that it was said."""
+
+    def announced(self, cut: Cut, said: Sequence[Step]) -> Sequence[Step]:  # the mistake
+        return said
+
+
 class RestoresUncommitted(Owner):
     """Exactly once: the state of a transaction that was aborted is restored."""
 
@@ -121,6 +128,6 @@ MUTANTS: dict[str, type[Owner]] = {
     each.__name__: each
     for each in (
         StateBeforeOutputs, OffsetFirst, MetaFirst, LastRecordWins, NoChain, NotOneCut, NoFence, RestoresUncommitted,
-        ForwardsAgain, GoesByThePlace, ReadsServicesAgain, LosesFactsOfServices,
+        ForwardsAgain, GoesByThePlace, SaysUnannounced, ReadsServicesAgain, LosesFactsOfServices,
     )
 }  # fmt: skip

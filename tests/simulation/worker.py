@@ -146,10 +146,13 @@ class Owner:
         """Cuts; what is to be written waits in `steps`."""
         cut, offsets = self.cut()
         forwards, self.forwards = self.forwards, []
-        outputs = self._by_partition(cut.outputs, forwards)
         if self.is_exactly_once:
+            outputs = self._by_partition(cut.outputs, forwards)
             self.steps = list(self.transaction(cut, outputs, offsets))
         else:
+            until = cut.announced_from if cut.announced else len(cut.outputs)
+            outputs = self._by_partition(cut.outputs[:until], forwards)
+            outputs += self.announced(cut, self._by_partition(cut.outputs[until:], []))
             self.steps = list(self.acknowledged(cut, outputs, offsets))
 
     def cut(self) -> tuple[Cut, Offsets]:
@@ -169,13 +172,19 @@ class Owner:
         yield lambda: self._commit(offsets)
         yield lambda: self._commit_offsets(offsets)
 
+    def announced(self, cut: Cut, said: Sequence[Step]) -> Sequence[Step]:
+        """In batches, and then what it is about."""
+        return [*self._in_batches(cut.announced), *said]
+
+    def _in_batches(self, state: Sequence[tuple[bytes, bytes | None]]) -> Iterator[Step]:
+        while state:
+            size = self.random.randrange(1, len(state) + 1)
+            batch, state = state[:size], state[size:]
+            yield lambda batch=batch: self._write_state(batch)  # type: ignore[misc]  # bound now
+
     def acknowledged(self, cut: Cut, outputs: Sequence[Step], offsets: Offsets) -> Iterator[Step]:
         yield from outputs
-        rest = cut.state[:-1]
-        while rest:
-            size = self.random.randrange(1, len(rest) + 1)  # a batch
-            batch, rest = rest[:size], rest[size:]
-            yield lambda batch=batch: self._write_state(batch)  # type: ignore[misc]  # bound now
+        yield from self._in_batches(cut.state[:-1])
         yield lambda: self._write_state(cut.state[-1:])
         yield lambda: self._commit_offsets(offsets)
 

@@ -74,10 +74,15 @@ class Stage:
 
     def restart(self) -> None:
         self.cut()
-        self.partition = ServicePartition(Rulebook(self.policy), 0)
+        self.partition = self.restored()
+
+    def restored(self) -> ServicePartition:
+        """What the next owner has: the table."""
+        partition = ServicePartition(Rulebook(self.policy), 0)
         for key, value in self.table.items():
-            self.partition.restore(key, value)
-        self.partition.restored()
+            partition.restore(key, value)
+        partition.restored()
+        return partition
 
     def facts(self) -> set[tuple[Any, ...]]:
         """Those that hold: every id once, what was taken back left out."""
@@ -247,6 +252,36 @@ def test_what_was_rejected_is_not_rejected_again_by_the_next_owner() -> None:
         stage.cut()
         assert stage.rejected == rejected
         stage.restart()
+
+
+def test_what_was_announced_is_said_again_by_the_next_owner_and_taken_back_when_it_no_longer_holds() -> None:
+    """At least once: an owner ends between what it says and its state, and the next one reads a maintenance in the same cut."""
+    stage = Stage(loaded(PLAIN), instant(END))
+    for event in service_events((0, "up"), (3600, "down"), (7200, "up")):
+        stage.event(event)
+    stage.tick(instant(10_000))
+    cut = stage.partition.cut()
+    said = [one for one in cut.outputs[cut.announced_from :] if one.topic == "sla.breaches"]
+    assert said
+    stage.table = {key: value for key, value in cut.announced if value is not None}
+    stage.partition = stage.restored()
+    again = stage.partition.cut()
+    assert [one for one in again.outputs[: again.announced_from] if one.topic == "sla.breaches"] == said
+    assert not [one for one in again.outputs[again.announced_from :] if one.topic == "sla.breaches"]
+    stage.partition = stage.restored()
+    stage.event({
+        "maintenance_id": "CHG-9", "event_id": "m1", "service": "mail", "occurred_at": instant(9000), "revision": 1,
+        "start": instant(3600), "end": instant(7200),
+    })  # fmt: skip
+    stage.cut()
+    lines = [line for topic, _, line in stage.published if topic == "sla.breaches"]
+    assert {line["retracts"] for line in lines if line["fact"] == "retracted"} == {
+        one.key.decode() for one in said if one.key
+    }
+    assert not stage.facts()
+    stage.restart()
+    stage.cut()
+    assert len([line for topic, _, line in stage.published if topic == "sla.breaches"]) == len(lines)
 
 
 def test_a_service_of_another_partition_hears_of_what_it_depends_on() -> None:
