@@ -106,8 +106,9 @@ class History:
             return NO_CHANGE
         self._heard[event.event_id] = new
         since = [] if old is None else [old.occurred_at - 1]
-        if new.report is not None and self._report(new.component, new.report, 0 if is_stored else self._moment):
-            since.append(new.occurred_at)
+        if new.report is not None:
+            changed_at = self._report(new.component, new.report, 0 if is_stored else self._moment)
+            since += [] if changed_at is None else [changed_at]
         if new.counted is not None:
             self.rewrites += bool(self.counts) and new.counted[:3] < self.counts[-1][:3]
             _insert(self.counts, new.counted)
@@ -122,8 +123,8 @@ class History:
         index = bisect_left(reports, report[:3], key=lambda one: one[:3])
         return index > 0 and is_repetition(reports[index - 1], report, reports[index], self._moment)
 
-    def _report(self, component: str, report: Report, moment: int) -> bool:
-        """Takes a report in; False where the component was so already at that instant, and nothing came after it."""
+    def _report(self, component: str, report: Report, moment: int) -> int | None:
+        """Takes a report in; gives from when on the component is not as it was: of one that says what held, when it expires."""
         reports = self.reports.setdefault(component, [])
         is_last = not reports or reports[-1][:3] < report[:3]
         _insert(reports, report)
@@ -134,10 +135,11 @@ class History:
         states = self._states.get(component)
         if states is None or not is_last or component in self._has_episodes:
             self._states.pop(component, None)
-            return True
+            return report.occurred_at
         was = states.at(report.occurred_at)
+        ends: set[int] = set()
         while states.starts[-1] >= report.occurred_at:
-            states.starts.pop()
+            ends = {states.starts.pop()}
             states.values.pop()
         if states.values[-1] != report.rank:
             states.starts.append(report.occurred_at)
@@ -145,7 +147,8 @@ class History:
         if report.expires_at is not None and report.rank != RANK["unknown"]:
             states.starts.append(report.expires_at)
             states.values.append(RANK["unknown"])
-        return was != report.rank
+            ends ^= {report.expires_at}
+        return report.occurred_at if was != report.rank else min(ends, default=None)
 
     def settle(self, before: int, pane: int) -> None:
         """Forgets words behind `before` that repeat each other, but the last of each `pane`: no state changes."""

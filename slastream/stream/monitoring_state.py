@@ -257,6 +257,8 @@ class MonitoringState:
         self.counts.late[record.topic] += any(change.since < one.refreshed_at for one in concerned)
         for name in users & self.subjects.keys():
             one = self.subjects[name]
+            if one.wake_at is not None and max(one.wake_at, one.refreshed_at) <= change.since:
+                continue  # a heartbeat puts off what is to come: it will be looked at in time
             one.cause_topic = record.topic
             one.since = min(one.since, change.since)
             one.cause = event.event_id

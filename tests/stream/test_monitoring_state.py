@@ -284,6 +284,27 @@ def test_what_was_announced_is_said_again_by_the_next_owner_and_taken_back_when_
     assert len([line for topic, _, line in stage.published if topic == "sla.breaches"]) == len(lines)
 
 
+def test_an_expiry_is_noticed_of_a_word_that_says_what_holds_already_late_or_in_time() -> None:
+    policy = orjson.loads(orjson.dumps(PLAIN))
+    policy["services"] = {"mail": {"combine": "worst"}}
+    policy["agreements"]["a"]["promises"]["uptime"] |= {"count": {"unknown": "bad"}}
+    words = service_events((0, "up"), (100, "up"))
+    words[1]["expires_after"] = "60s"
+    for told_at in (101, 10_000):
+        stage = Stage(loaded(policy), instant(END))
+        stage.event(words[0])
+        stage.tick(instant(told_at))
+        stage.cut()
+        stage.event(words[1])
+        stage.cut()
+        for second in (161, 5_000, 20_000):
+            stage.tick(instant(max(second, told_at)))
+            stage.cut()
+        facts = {said(fact) for fact in wanted(policy, words, "facts", instant(20_000)) if fact["at"] < instant(20_000)}
+        assert facts
+        assert stage.facts() == facts
+
+
 def test_a_service_of_another_partition_hears_of_what_it_depends_on() -> None:
     policy = loaded({**PLAIN, "services": {"shop": {"depends_on": ["dns"]}}})
     here, there = Stage(policy, instant(END)), Stage(policy, instant(END))
