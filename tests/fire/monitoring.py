@@ -50,30 +50,34 @@ def words(seed: int, count: int, live_begins: float, ends: float) -> Iterator[Wo
     for service, component in COMPONENTS:
         for number in range(each):
             at = PAST_BEGINS + (number + draw.random() * 0.8) * step
-            yield _word(
+            yield from _word(
                 draw, service, component, number, at, (at - PAST_BEGINS) / (PAST_ENDS - PAST_BEGINS) * live_begins
             )
         live_step = (ends - live_begins) / (2 * each)
         for number in range(each, 3 * each):
             at = live_begins + (number - each + draw.random() * 0.8) * live_step
             late = draw.uniform(0, 2.5) if number % 4 == 0 and draw.random() < 0.5 else 0.0
-            yield _word(draw, service, component, number, at, at + late)
+            yield from _word(draw, service, component, number, at, at + late)
     for number in range(max(4, each // 8)):
         yield from _maintenance(draw, number, live_begins, ends)
 
 
-def _word(draw: random.Random, service: str, component: str | None, number: int, at: float, send_at: float) -> Word:
+def _word(
+    draw: random.Random, service: str, component: str | None, number: int, at: float, send_at: float
+) -> Iterator[Word]:
     name = service if component is None else f"{service}/{component}"
     event: Json = {"event_id": f"{name}:{number}", "service": service}
     if component is not None:
         event["component"] = component
     if draw.random() < 0.1:
-        good = draw.choice((100, 99, 60))
-        return Word(send_at, at, MONITORING, {**event, "interval": "1s", "counts": {"good": good, "total": 100}})
+        counts = {"good": draw.choice((100, 99, 60)), "total": 100}
+        yield Word(
+            send_at, at, MONITORING, {**event, "event_id": f"{name}:n{number}", "interval": "1s", "counts": counts}
+        )
     if draw.random() < 0.05:
         event["expires_after"] = "5s"
     bad = "down" if draw.random() < 0.5 else "degraded"
-    return Word(send_at, at, MONITORING, {**event, "state": "up" if number % 2 else bad, "sequence": number})
+    yield Word(send_at, at, MONITORING, {**event, "state": "up" if number % 2 else bad, "sequence": number})
 
 
 def _maintenance(draw: random.Random, number: int, live_begins: float, ends: float) -> Iterator[Word]:
