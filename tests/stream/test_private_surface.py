@@ -4,8 +4,10 @@ A failure here says that an upgrade changed something below the lane. Read the d
 the tests with a broker, and only then put the new hash in.
 """
 
+import ast
 import hashlib
 import inspect
+from pathlib import Path
 from typing import Any
 
 import aiokafka
@@ -24,6 +26,7 @@ from faust.transport.consumer import Fetcher
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage, Message
 
+import slastream.stream
 from slastream.stream.lane import LaneConsumer, LaneConsumerThread, LaneSchema
 
 RELIED_ON: dict[str, tuple[Any, str]] = {
@@ -43,6 +46,7 @@ RELIED_ON: dict[str, tuple[Any, str]] = {
         driver.AIOKafkaConsumerThread._create_worker_consumer,
         "c2701bfc3e6f",
     ),
+    "AIOKafkaConsumerThread._ensure_consumer": (driver.AIOKafkaConsumerThread._ensure_consumer, "ff4a4c693b7e"),
     "AIOKafkaConsumerThread.__post_init__": (driver.AIOKafkaConsumerThread.__post_init__, "913dc7c0d957"),
     "Producer._settings_auth": (driver.Producer._settings_auth, "6d47a0b8599c"),
     # Who calls them, in which order: the flow stops before `wait_empty`, queues are emptied before `resume_flow`.
@@ -74,6 +78,11 @@ RELIED_ON: dict[str, tuple[Any, str]] = {
 }
 
 
+READ_OF_CONSUMERS = (
+    "flow_active", "can_resume_flow", "suspend_flow", "callback", "_committed_offset", "_stopped", "_thread",
+)  # fmt: skip
+
+
 def _hash(thing: Any) -> str:
     return hashlib.sha256(inspect.getsource(thing).encode()).hexdigest()[:12]
 
@@ -88,6 +97,23 @@ def test_the_pinned_versions_are_installed() -> None:
     assert (faust.__version__, aiokafka.__version__) == ("0.15.3", "0.14.0")
 
 
+def test_every_private_name_of_theirs_that_we_use_is_in_what_is_checked_here() -> None:
+    """Used in `slastream/stream`, and defined nowhere there."""
+    used, ours = set[str](), set[str]()
+    for file in Path(slastream.stream.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+                (used if isinstance(node.ctx, ast.Load) else ours).add(node.attr)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                ours.add(node.name)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                ours.add(node.target.id)
+    theirs = used - ours - {"_exit", "_replace", "_fields"}
+    checked = "".join(inspect.getsource(thing) for thing, _ in RELIED_ON.values()) + "".join(READ_OF_CONSUMERS)
+    assert theirs
+    assert [name for name in sorted(theirs) if name not in checked] == []
+
+
 @pytest.mark.parametrize("ours", [LaneConsumer, LaneConsumerThread, LaneSchema])
 def test_every_override_has_something_to_override(ours: type) -> None:
     new = {"seek_source", "_in_thread", "_commit_durable", "_round", "_take", "_generation", "_may_hand_over"}
@@ -99,9 +125,7 @@ def test_every_override_has_something_to_override(ours: type) -> None:
     assert [name for name in sorted(new) if name in vars(ours) and hasattr(above, name)] == []
 
 
-@pytest.mark.parametrize(
-    "name", ["flow_active", "can_resume_flow", "suspend_flow", "callback", "_committed_offset", "_stopped", "_thread"]
-)
+@pytest.mark.parametrize("name", READ_OF_CONSUMERS)
 def test_the_consumer_still_sets_what_we_read(name: str) -> None:
     classes = (*driver.Consumer.__mro__,)
     sources = "".join(inspect.getsource(each) for each in classes if each.__module__.startswith(("faust", "mode")))
