@@ -65,9 +65,10 @@ def _of_services(name: str, found: Found, services: Collection[str]) -> Found:
 
 def _sizes(name: str, found: Found) -> Iterator[tuple[tuple[str, ...], int]]:
     """Labels and number of series of each sample."""
-    if BY_NAME[name].type == "histogram":
+    kind = BY_NAME[name].type
+    if kind in ("histogram", "summary"):
         for labels, _, counts, _ in cast(Sequence[HistogramSample], found):
-            yield labels, len(counts) + 2
+            yield labels, 2 + (len(counts) if kind == "histogram" else 0)
     else:
         for labels, _ in cast(Sequence[Sample], found):
             yield labels, 1

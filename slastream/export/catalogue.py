@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from slastream.core.events import STATES
+from slastream.core.policies import PARTIES
 from slastream.core.units import DAY, HOUR, MINUTE, SECOND
 from slastream.wire.events import REASONS
 
-Type = Literal["gauge", "counter", "histogram"]
+Type = Literal["gauge", "counter", "histogram", "summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ def counter(name: str, unit: str, labels: str, text: str) -> Metric:
     return Metric(name, "counter", unit, tuple(labels.split()), text)
 
 
+def summary(name: str, unit: str, labels: str, text: str) -> Metric:
+    """A sum and a count."""
+    return Metric(name, "summary", unit, tuple(labels.split()), text)
+
+
 def histogram(name: str, labels: str, text: str, *buckets_us: float) -> Metric:
     return Metric(name, "histogram", "seconds", tuple(labels.split()), text, tuple(map(round, buckets_us)))
 
@@ -66,6 +72,8 @@ PLACES = ("inside", "outside")
 SIGNS = ("ended", "cancelled", "overridden", "reopened", "priority_changed_after_warning", "paused_before_due")
 REASONS_GIVEN = ("given", "missing")
 CHANCES = ("told", "unknown")
+MOOD_WORDS = ("happy", "neutral", "unhappy")
+SCOPES = ("covered", "outside")
 OTHER = "other"
 """Counts the sources and priorities beyond the first so many that a process sees: those names come from outside."""
 SERIES_LIMIT = 50_000
@@ -79,17 +87,23 @@ LABELS = (
     Label("promise", "name in the policy", _POLICY),
     Label("priority", "the ticket's; empty without one", f"{MAX_PRIORITIES} of a worker, the rest is `{OTHER}`"),
     Label("status", "what an open clock does; of a gateway's request HTTP's number", words=OPEN_STATUSES),
-    Label("verdict", "how a clock ended, or that it is late", words=VERDICT_WORDS),
+    Label("verdict", "how a clock ended, or that it is late; of a rating that of its ticket (`none`: it has no clock)",
+          words=(*VERDICT_WORDS, "open", "none")),
     Label("window", "the running period (`month`), or a rolling one (`28d`); of a burn rate how far it looks back (`5m`)", _POLICY),
     Label("state", "what time counts as; of a service what it is", words=(*TIME_WORDS, *STATES)),
     Label("basis", "which promises count: those that stopped, fell due or started", words=BASES),
     Label("age", "since the start of a clock, up to and including", words=AGES),
-    Label("limit", "of a control chart", words=LIMITS),
+    Label("limit", "of a control chart; of a volume `lower` and `upper`", words=LIMITS),
     Label("place", "of a ticket, as to the limits of its control chart", words=PLACES),
     Label("rule", "of Western Electric", words=("1", "2", "3", "4")),
     Label("sign", "of a gamed number; `ended` are all clocks", words=SIGNS),
     Label("pause_reason", "does a pause have one", words=REASONS_GIVEN),
     Label("chance", "is the chance to breach known", words=CHANCES),
+    Label("group", "that had the ticket; empty for every other party", "as many as are seen, until a worker has its most series"),
+    Label("party", "who had the ticket; `idle` is nobody", words=PARTIES),
+    Label("mood", "what a rating says", words=MOOD_WORDS),
+    Label("scope", "does the contract cover the ticket", words=SCOPES),
+    Label("volume", "name in the policy", _POLICY),
     Label("supports", "the agreement that stands on this one", _POLICY),
     Label("customer", "of the agreement, else of the service; empty without one", _POLICY),
     Label("currency", "of the agreement's credits", _POLICY),
@@ -142,7 +156,22 @@ DURATION = histogram("sla_duration_seconds", "service promise priority",
     "Open time from start to stop of the clocks that stopped (met or breached), without pauses, made from the kept state.",
     5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, DAY, 2 * DAY, 5 * DAY, 10 * DAY)
 CREDIT_EXPOSURE = gauge("sla_credit_exposure", "money", "customer agreement currency",
-    "Credits that the running period costs so far: the sum over this worker's services and promises. Add up over workers.")
+    "Credits that the running period would cost if it ended now: of all services and promises of an agreement, under its cap.")
+HANDOFF = counter("sla_handoff_seconds_total", "seconds", "service group party",
+    "Open time (of the agreement that leads) that tickets were with a group, a provider, the requester or nobody. Made from "
+    "the kept state; goes on while they are open.")
+SATISFACTION = summary("sla_satisfaction_score", "share of the scale", "service verdict",
+    "Ratings of tickets, each as a share of its scale, by whether the ticket's promises were kept; made from the kept state.")
+MOODS = gauge("sla_satisfaction_ratings", "ratings", "service verdict mood",
+    "Ratings by what they say: happy and unhappy ones have limits in the policy.")
+MISFITS = gauge("sla_chain_misfits", "clocks", "service agreement supports",
+    "Running clocks of a supporting agreement whose remaining time no longer fits into that of the agreement that stands on it.")
+SCOPE = gauge("sla_scope_tickets", "tickets", "agreement scope",
+    "Tickets of the running period that a contract is about, by whether it covers them.")
+VOLUME = gauge("sla_volume_tickets", "tickets", "agreement volume",
+    "Tickets of the running period that count for an agreed volume.")
+VOLUME_BAND = gauge("sla_volume_band_tickets", "tickets", "agreement volume limit",
+    "The agreed band of a volume; a side without a bound has none.")
 CONTROL_LIMIT = gauge("sla_control_limit_seconds", "seconds", f"{_KEY} limit",
     "Limits of the control chart of the open time of the newest 100 clocks that finished; none for fewer than 20, or where "
     "nothing varies.")

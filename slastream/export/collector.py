@@ -12,10 +12,11 @@ from slastream.core.policies import Policy
 from slastream.core.units import SECOND, Instant
 from slastream.export import catalogue
 from slastream.export.bounds import Words, count_series, within
+from slastream.export.contract_gauges import ContractGauges
 from slastream.export.control_gauges import ControlGauges
 from slastream.export.exposition import Exposition
 from slastream.export.gauges import Floors, TicketGauges
-from slastream.export.owned import MonitoringPartition, ServiceState, WorkerShape
+from slastream.export.owned import ContractsPartition, MonitoringPartition, ServiceState, WorkerShape
 from slastream.export.pipeline import RESTORED_STATES, Pipeline, partition_samples
 from slastream.export.samples import Exemplars, HistogramSample, Sample, Samples
 from slastream.export.service_gauges import ServiceGauges, merged
@@ -84,6 +85,7 @@ class Collector:
 
     async def _snapshot(self) -> tuple[Samples, Exemplars]:
         gauges, services = TicketGauges(Instant(round(self._clock() * SECOND))), ServiceGauges()
+        contracts = ContractGauges(self._policy)
         # One instant: nothing is awaited until `end of the instant`.
         partitions = list(self._worker.owned.values())
         self.drain()
@@ -95,17 +97,21 @@ class Collector:
                 self._control.read(processor)
             if owned.state in RESTORED_STATES and isinstance(processor, MonitoringPartition):
                 services.read(list(processor.monitoring.subjects.items()), processor.time)
+            if owned.state in RESTORED_STATES and isinstance(processor, ContractsPartition):
+                contracts.read(processor)
         # end of the instant
         await gauges.add_up(self._priorities)
-        return await asyncio.to_thread(self._shown, samples, gauges, services), {
+        return await asyncio.to_thread(self._shown, samples, gauges, services, contracts), {
             **self._pipeline.exemplars(),
             **gauges.exemplars(self._priorities),
         }
 
-    def _shown(self, of_process: Samples, gauges: TicketGauges, services: ServiceGauges) -> Samples:
+    def _shown(
+        self, of_process: Samples, gauges: TicketGauges, services: ServiceGauges, contracts: ContractGauges
+    ) -> Samples:
         """All samples, as far as the limit lets; two of them say how many there are."""
         of_keys = merged(gauges.samples(self._policy, self._floors), services.samples(self._policy))
-        of_keys = {**of_keys, **self._control.samples()}
+        of_keys = {**of_keys, **self._control.samples(), **contracts.samples(self._floors)}
         samples = {**of_process, **of_keys}
         shown = within(samples, self.series_limit - 2, self._policy.services)
         series = count_series(shown)

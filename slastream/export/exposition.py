@@ -41,7 +41,7 @@ class Exposition:
             lines.append(f"# HELP {family} {_escaped(metric.help, is_openmetrics)}\n# TYPE {family} {metric.type}\n")
             found = samples.get(metric.name, ())
             shown = exemplars if is_openmetrics else NO_EXEMPLARS
-            if metric.type == "histogram":
+            if metric.type in ("histogram", "summary"):
                 lines += self._histograms(metric, cast(Sequence[HistogramSample], found), known, shown)
             else:
                 lines += self._values(metric, cast(Sequence[Sample], found), known, shown)
@@ -67,7 +67,8 @@ class Exposition:
             series = self._series(metric, labels, known)
             inside = series[len(metric.name) + 1 : -1] + "," if metric.labels else ""
             names = [*(_number(bound / SECOND) for bound in bounds_us), "+Inf"]
-            for number, (name, count) in enumerate(zip(names, counts, strict=True)):
+            buckets = zip(names, counts, strict=True) if metric.type == "histogram" else ()
+            for number, (name, count) in enumerate(buckets):
                 mark = exemplars.get((metric.name, labels, number)) if exemplars else None
                 yield f'{metric.name}_bucket{{{inside}le="{name}"}} {_number(count)}{_mark(mark)}\n'
             ending = series[len(metric.name) :]

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from slastream.core.compliance import budget_remaining
-from slastream.core.credits import credit_amount
 from slastream.core.policies import Agreement, Policy
 from slastream.core.units import SECOND, Instant
 from slastream.export import catalogue
@@ -238,22 +237,16 @@ def add_clocks(groups: dict[Group, ClockCounts], clocks: Iterable[CountedClock],
 
 
 def _agreements(tallies: Iterable[TallyReading], policy: Policy) -> Samples:
-    """Who stands behind what, and what it costs so far."""
+    """Who stands behind what."""
     infos: dict[Labels, None] = {}
-    exposure: dict[Labels, float] = {}
     supports: dict[Labels, None] = {}
-    for (service_name, _, _), agreement, shares in tallies:
+    for (service_name, _, _), agreement, _ in tallies:
         service = policy.services.get(service_name)
         customer = agreement.customer or (service.customer if service else None) or ""
         provider, team = (service.provider or "", service.team or "") if service else ("", "")
         infos[service_name, agreement.name, agreement.kind, customer, provider, team] = None
         supports |= {(service_name, agreement.name, other): None for other in agreement.supports}
-        if agreement.credits is not None:
-            labels = customer, agreement.name, agreement.credits.currency
-            kept, counted = next((m, t) for basis, m, t in shares if basis == agreement.objective.basis)
-            exposure[labels] = exposure.get(labels, 0.0) + float(credit_amount(agreement.credits, kept, counted))
     return {
         catalogue.INFO.name: [(labels, 1) for labels in infos],
         catalogue.SUPPORT.name: [(labels, 1) for labels in supports],
-        catalogue.CREDIT_EXPOSURE.name: list(exposure.items()),
     }

@@ -1,13 +1,16 @@
 """What the collector looks at of a worker: shapes that the stream's classes have (the two packages do not import each other)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from slastream.core.compliance import Contribution, Tally
+from slastream.core.credits import Statement
+from slastream.core.experience import Scores, TicketVerdict
 from slastream.core.policies import Agreement, ServicePromise
+from slastream.core.scopes import ScopeReport
 from slastream.core.states import Levels
 from slastream.core.steps import Steps
-from slastream.core.units import Instant
+from slastream.core.units import Duration, Instant
 from slastream.core.windows import Measure
 
 
@@ -87,6 +90,38 @@ class MonitoringPartition(Protocol):
     def time(self) -> Instant: ...
     @property
     def monitoring(self) -> Monitoring: ...
+
+
+class HandTime(Protocol):
+    """Open time that tickets were in one hand."""
+
+    def at(self, time: Instant, measure: Callable[[str, Instant], int]) -> Duration: ...
+
+
+class Contracts(Protocol):
+    """What a partition of stage 2 knows of contracts."""
+
+    @property
+    def hands(self) -> Mapping[tuple[str, str, str], HandTime]: ...
+    @property
+    def scores(self) -> Mapping[tuple[str, TicketVerdict], Scores]: ...
+    @property
+    def chained(self) -> Mapping[tuple[str, str, str], Sequence[Instant]]: ...
+    @property
+    def scopes(self) -> Mapping[str, object]: ...
+    def open_since_zero(self, calendar: str, at: Instant, /) -> int: ...
+    def running_scope(self, name: str, time: Instant, /) -> ScopeReport | None: ...
+    def exposures(self, time: Instant, /) -> Iterable[Statement]: ...
+
+
+@runtime_checkable
+class ContractsPartition(Protocol):
+    """A partition of stage 2 that reads what stage 1 tells of tickets."""
+
+    @property
+    def time(self) -> Instant: ...
+    @property
+    def contracts(self) -> Contracts: ...
 
 
 class StageShape(Protocol):

@@ -100,7 +100,7 @@ class Desk:
         self.policy = policy
         self.runtime = Runtime(make_stages(policy), generation=0)
         self.published: list[Output] = []
-        self._offsets = {"sla.tickets": 0, "sla.verdicts": 0}
+        self._offsets = {"sla.tickets": 0, "sla.verdicts": 0, "sla.ledger": 0}
         self.owned = [own(self.runtime, stage) for stage in self.runtime.stages]
 
     @property
@@ -120,12 +120,17 @@ class Desk:
         ending = orjson.dumps({"type": "tick", "at": format_instant(now)})
         for line in [*lines, ending] if tick else lines:
             self.tickets.apply(self._record("sla.tickets", None, line, now))
-        for output in self.commit(self.owned[0], now).outputs:
-            if output.topic == "sla.verdicts":
-                self.services.apply(self._record("sla.verdicts", output.key, output.value, now))
+        self._pass_on(self.commit(self.owned[0], now).outputs, now)
         if tick:
             self.services.apply(self._record("sla.verdicts", b"tick", ending, now))
+        self._pass_on(self.commit(self.owned[1], now).outputs, now)
         self.commit(self.owned[1], now)
+
+    def _pass_on(self, outputs: Iterable[Output], now: Instant) -> None:
+        """What stage 2 reads of what the stages publish."""
+        for output in outputs:
+            if output.topic in ("sla.verdicts", "sla.ledger"):
+                self.services.apply(self._record(output.topic, output.key, output.value, now))
 
     def commit(self, owned: OwnedPartition, now: Instant) -> Cut:
         """Its cut becomes durable in 20 ms."""

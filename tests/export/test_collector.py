@@ -338,7 +338,7 @@ def test_beyond_the_limit_whole_services_are_left_out_and_counted_those_first_th
         assert found.value("slastream_series") == len(found.values) <= collector.series_limit
         assert found.value("slastream_series_left_out") == len(everything.values) - len(found.values)
         collector.series_limit = len(found.values) - 1
-    assert found.value("sla_credit_exposure", customer="acme", agreement="gold", currency="EUR") == 0
+    assert found.value("slastream_policy_loaded_timestamp_seconds", version=desk.policy.version) == NOW / SECOND
 
 
 def services_of(found: Shown) -> set[str]:
