@@ -16,10 +16,12 @@ AGREEMENT = Variable(
 SCOPE = Scope("agreement", "service")
 MONEY = Scope("agreement", "customer")
 STAT = (6, 4)
+NO_CREDITS = "no agreement has credits, or nothing counts yet"
+NO_SCOPE = "no agreement has a scope, or no ticket yet"
 
 
 def agreement() -> Dashboard:
-    return framed("Agreement", ABOUT, [CUSTOMER, AGREEMENT, SERVICE], [now(), period(), budget(), credits()])
+    return framed("Agreement", ABOUT, [CUSTOMER, AGREEMENT, SERVICE], [now(), period(), budget(), credits(), scope()])
 
 
 def now() -> Row:
@@ -38,10 +40,10 @@ def now() -> Row:
             ),
             stat(
                 "Credits so far",
-                "What the running period costs if it ended now, added up over services and promises, in all currencies alike. It falls "
+                "What the running period costs if it ended now, of all services and promises under the cap, in all currencies alike. It falls "
                 "again when a share rises above a band.",
-                MONEY.added(metrics.CREDIT_EXPOSURE),
-                size=STAT, unit="locale", decimals=2, no_value="no agreement has credits", steps=((GREEN, None), (RED, 0.01)),
+                f"sum({MONEY.once(metrics.CREDIT_EXPOSURE)})",
+                size=STAT, unit="locale", decimals=2, no_value=NO_CREDITS, steps=((GREEN, None), (RED, 0.01)),
             ),
         ],
     )  # fmt: skip
@@ -98,7 +100,7 @@ def budget() -> Row:
 
 
 def credits() -> Row:
-    exposure = MONEY.added(metrics.CREDIT_EXPOSURE, "customer, agreement, currency")
+    exposure = f"sum by (customer, agreement, currency) ({MONEY.once(metrics.CREDIT_EXPOSURE)})"
     legend = "{{customer}} {{agreement}} {{currency}}"
     return Row(
         "Credits",
@@ -107,13 +109,46 @@ def credits() -> Row:
                 "Credits by customer",
                 "What the running period costs if it ended now, by customer, agreement and currency. Tell the customer before the report does.",
                 Query(exposure, legend),
-                size=(8, 8), unit="locale", decimals=2, no_value="no agreement has credits", steps=((GREEN, None), (RED, 0.01)), min=0,
+                size=(8, 8), unit="locale", decimals=2, no_value=NO_CREDITS, steps=((GREEN, None), (RED, 0.01)), min=0,
             ),
             lines(
                 "Credits over time",
                 "The same over time. A step is a share that fell below a band; it goes back when the share rises, and to 0 with a new period.",
                 Query(exposure, legend),
-                size=(16, 8), unit="locale", decimals=2, no_value="no agreement has credits", min=0,
+                size=(16, 8), unit="locale", decimals=2, no_value=NO_CREDITS, min=0,
+            ),
+        ],
+    )  # fmt: skip
+
+
+def scope() -> Row:
+    tickets = f"max by (agreement, volume) ({MONEY.once(metrics.VOLUME)})"
+    low, high = (
+        f"max by (agreement, volume) ({MONEY.once(metrics.VOLUME_BAND, limit=side)})" for side in ("lower", "upper")
+    )
+    return Row(
+        "Scope",
+        [
+            table(
+                "Volumes against what was agreed",
+                "Tickets of the running period beside the band of the contract. Above it the fee may rise, below it you pay for what nobody "
+                "uses. A side without a bound is empty.",
+                [
+                    Column("agreement"),
+                    Column("volume"),
+                    Column("tickets", tickets, "short"),
+                    Column("at least", low, "short"),
+                    Column("at most", high, "short"),
+                ],
+                "tickets",
+                is_descending=True,
+                size=(16, 7), unit="short", decimals=0, no_value=NO_SCOPE,
+            ),
+            bars(
+                "Tickets by scope",
+                "Tickets of the running period that the contract covers, and those outside of it: work that nobody agreed on. The report lists them.",
+                Query(f"sum by (agreement, scope) ({MONEY.once(metrics.SCOPE)})", "{{agreement}} {{scope}}"),
+                size=(8, 7), unit="short", decimals=0, no_value=NO_SCOPE, min=0,
             ),
         ],
     )  # fmt: skip

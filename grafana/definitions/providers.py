@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from definitions import shared
 from definitions.frame import Row, Variable, framed
-from definitions.panels import BUDGET, Column, Query, bars, table
+from definitions.panels import BUDGET, Column, Query, bars, lines, table
 from definitions.queries import Scope
 from slastream.export import catalogue as metrics
 
@@ -18,10 +18,11 @@ SERVICE = Variable(
 )
 SCOPE = Scope("service")
 WHO = "kind, provider, team"
+NO_HANDS = "no ticket was in anybody's hands"
 
 
 def providers() -> Dashboard:
-    return framed("Providers and teams", ABOUT, [PROVIDER, TEAM, SERVICE], [supporting(), teams()])
+    return framed("Providers and teams", ABOUT, [PROVIDER, TEAM, SERVICE], [hands(), supporting(), teams()])
 
 
 def share_kept(by: str) -> str:
@@ -36,6 +37,41 @@ def with_names(of_agreement: str) -> str:
     """Values by service and agreement, with who stands behind them."""
     info = f"topk by (service, agreement) (1, {SCOPE.once(metrics.INFO)})"
     return f"max by (service, agreement, {WHO}) ({info} * on (service, agreement) group_left () ({of_agreement}))"
+
+
+def hands() -> Row:
+    return Row(
+        "Who holds the time",
+        [
+            bars(
+                "Whose time it was",
+                "Open time of tickets in the chosen range, by who had them: a group, a provider (hold), the requester (pending), or nobody. "
+                "Much of nobody: tickets wait to be assigned. Much of the requester: look at the signs of a gamed number.",
+                Query(SCOPE.within(metrics.HANDOFF, "$__range", "party"), "{{party}}"),
+                size=(6, 8), unit="s", decimals=1, no_value=NO_HANDS, min=0,
+            ),
+            lines(
+                "Tickets in hand",
+                "How many tickets each of them has, while the hours of the agreements are open: seconds of tickets in a second. A line that "
+                "rises is a queue.",
+                Query(SCOPE.rate(metrics.HANDOFF, "party"), "{{party}}"),
+                size=(10, 8), unit="short", decimals=1, no_value=NO_HANDS, is_stacked=True, min=0,
+            ),
+            table(
+                "Time by group",
+                "The same by service and group, the longest first. The report has it ticket by ticket.",
+                [
+                    Column("service", link="Service"),
+                    Column("group"),
+                    Column("party"),
+                    Column("time", SCOPE.within(metrics.HANDOFF, "$__range", "service, group, party"), "s", 1),
+                ],
+                "time",
+                is_descending=True,
+                size=(8, 8), unit="s", decimals=1, no_value=NO_HANDS,
+            ),
+        ],
+    )  # fmt: skip
 
 
 def supporting() -> Row:
@@ -60,7 +96,14 @@ def supporting() -> Row:
                     Column("kept of the supported", f"{support} * on (service, supports) group_left () {of_supported}", "percentunit", 3),
                 ],
                 "kept",
-                size=(24, 7), unit="percentunit", decimals=2, no_value="no agreement supports another",
+                size=(16, 7), unit="percentunit", decimals=2, no_value="no agreement supports another",
+            ),
+            bars(
+                "Support that no longer fits",
+                "Running clocks of a supporting agreement that may take longer than the agreement on top has left: the customer's clock breaks "
+                "though the supporter keeps its word. Speed these up, or tell the customer now.",
+                Query(f"sum by (service, agreement, supports) ({SCOPE.once(metrics.MISFITS)})", "{{service}} {{agreement}} for {{supports}}"),
+                size=(8, 7), unit="short", decimals=0, no_value="all of it fits", steps=shared.NONE_IS_GOOD, min=0,
             ),
         ],
     )  # fmt: skip

@@ -14,6 +14,7 @@ from definitions.panels import (
     YELLOW,
     Column,
     Query,
+    bars,
     colored,
     lines,
     stat,
@@ -27,10 +28,11 @@ ABOUT = "What the chosen services are and were, how they stand against each prom
 SCOPE = Scope("service", "agreement")
 STAT = (4, 4)
 LEGEND = "{{service}} {{promise}} {{window}}"
+NO_RATINGS = "nobody has rated a ticket"
 
 
 def service() -> Dashboard:
-    return framed("Service", ABOUT, [SERVICE, AGREEMENT], [now(), states(), windows(), promises()])
+    return framed("Service", ABOUT, [SERVICE, AGREEMENT], [now(), states(), windows(), promises(), people()])
 
 
 def now() -> Row:
@@ -139,5 +141,43 @@ def promises() -> Row:
                 "budget left",
                 size=(24, 9), unit="percentunit", decimals=2, no_value=shared.NOTHING_COUNTS,
             )
+        ],
+    )  # fmt: skip
+
+
+def people() -> Row:
+    ratings = f"max without (instance) ({SCOPE.series(metrics.SATISFACTION, '_count')})"
+    score = f"max without (instance) ({SCOPE.series(metrics.SATISFACTION, '_sum')})"
+    unhappy = f"sum({SCOPE.once(metrics.MOODS, verdict='met', mood='unhappy')})"
+    kept = f"sum(max without (instance) ({SCOPE.series(metrics.SATISFACTION, '_count', verdict='met')}))"
+    return Row(
+        "What users say",
+        [
+            bars(
+                "Satisfaction by verdict",
+                "Mean of the ratings, as a share of the scale, of tickets whose promises were kept and of those with a broken one. Alike: what "
+                "you measure is not what users feel.",
+                Query(f"sum by (verdict) ({score}) / (sum by (verdict) ({ratings}) > 0)", "{{verdict}}"),
+                size=(8, 6), unit="percentunit", decimals=1, no_value=NO_RATINGS, min=0, max=1,
+            ),
+            stat(
+                "Kept, and yet unhappy",
+                "Of the rated tickets whose promises were all kept, the share with an unhappy rating: a green report over red faces. Ask them.",
+                f"{unhappy} / ({kept} > 0)",
+                size=(8, 6), unit="percentunit", decimals=1, no_value=NO_RATINGS, steps=((GREEN, None), (YELLOW, 0.1), (RED, 0.3)),
+            ),
+            table(
+                "Signs of a gamed number",
+                "Clocks that ended in the running period with something that makes a number look better: overridden, reopened, their priority "
+                "changed after a warning, paused shortly before they were due. `ended` are all. No proof: look at the tickets.",
+                [
+                    Column("service"),
+                    Column("sign"),
+                    Column("clocks", f"sum by (service, sign) ({SCOPE.once(metrics.MATURITY)})", "short"),
+                ],
+                "clocks",
+                is_descending=True,
+                size=(8, 6), unit="short", decimals=0, no_value=shared.NOTHING_COUNTS,
+            ),
         ],
     )  # fmt: skip

@@ -72,7 +72,7 @@ class Board:
             if f"${name}" in expr:
                 text = one.get("allValue") or "|".join(map(re.escape, self.values(server, name)))
                 expr = expr.replace(f"${name}", text.replace("\\", "\\\\"))
-        return expr.replace("$__rate_interval", RATE_INTERVAL)
+        return expr.replace("$__rate_interval", RATE_INTERVAL).replace("$__range", "1h")
 
 
 BOARDS = [

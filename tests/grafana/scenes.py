@@ -27,6 +27,7 @@ services:
   mail: {customer: acme, provider: hosting-co, team: messaging}
   web: {customer: acme, provider: hosting-co, team: commerce}
   shop: {depends_on: [mail, web], combine: best, customer: acme, team: commerce}
+  wiki: {customer: acme, provider: hosting-co, team: commerce}
 agreements:
   gold:
     kind: sla
@@ -42,7 +43,7 @@ agreements:
     credits: {fee: 10000 EUR, cap: 20%, bands: [{below: 75%, credit: 5%}, {below: 40%, credit: 10%}]}
   basic:
     kind: sla
-    rank: 2
+    rank: 9
     promises:
       day: {metric: availability, target: 95%, window: 1d}
   desk:
@@ -51,6 +52,20 @@ agreements:
     match: {service: mail}
     promises:
       handling: {metric: closure, within: 165m}
+  lab:
+    kind: sla
+    rank: 3
+    match: {service: wiki}
+    scope: {about: {service: wiki}, types: [incident], volumes: {tickets: {low: 2, high: 4}}}
+    promises:
+      closing: {metric: closure, within: 3h}
+  shelf:
+    kind: ola
+    rank: 4
+    supports: [lab]
+    match: {service: wiki, group: shelf}
+    promises:
+      closing: {metric: closure, within: 2h}
 """
 
 
@@ -86,6 +101,17 @@ class Scene:
             {"ticket_id": ticket_id, "occurred_at": at, "source": "jira", "type": "message", "message": message}
         )
 
+    def rated(self, ticket_id: str, begun_us: float, score: int, kind: str = "incident") -> list[bytes]:
+        """A ticket of the wiki that a group had for an hour, and then half an hour the requester; with its rating of 5."""
+        at = format_instant(Instant(self.now - round(begun_us - 2 * HOUR)))
+        rating = {"ticket_id": ticket_id, "occurred_at": at, "source": "jira", "type": "rated"}
+        return [
+            self.ticket(ticket_id, begun_us, service="wiki", status="new", type=kind, group="librarians"),
+            self.ticket(ticket_id, begun_us - HOUR, status="pending"),
+            self.ticket(ticket_id, begun_us - 1.5 * HOUR, status="closed"),
+            orjson.dumps({**rating, "rating": {"score": score, "scale": 5}}),
+        ]
+
     def settle(self) -> None:
         """What monitoring says of itself comes back to it (deadlines of silence), and time goes on."""
         for output in self.desk.services.cut().outputs:
@@ -115,6 +141,8 @@ def well(now: Instant) -> tuple[Scene, Change]:
         scene.ticket("OPS-4", HOUR, **mail),
         scene.answer("OPS-4", HOUR - 10 * MINUTE),
         scene.ticket("OPS-3", 6 * HOUR - SECOND / 2, **web),
+        *scene.rated("OPS-21", 3 * HOUR, 5),
+        *scene.rated("OPS-22", 4 * HOUR, 4),
     ]
     scene.settle()
     scene.desk.feed(lines, now)
@@ -147,6 +175,13 @@ def in_trouble(now: Instant) -> tuple[Scene, Change]:
     scene.event("sla.maintenance", "store", 2 * HOUR, **plan)
     scene.settle()
     scene.desk.feed(desk_events(now), now)
+    wiki = [
+        scene.rated(f"OPS-{n}", (3 + n % 3) * HOUR, 1 + n % 3, "request" if n > 25 else "incident")
+        for n in range(21, 28)
+    ]
+    given = {"service": "wiki", "status": "new", "group": "librarians", "type": "incident"}
+    late_hand = [scene.ticket("OPS-28", 2 * HOUR, **given), scene.ticket("OPS-28", HOUR / 6, group="shelf")]
+    scene.desk.feed([*itertools.chain(*wiki), *late_hand, scene.ticket("OPS-29", HOUR, **given)], now)
     _trouble_the_pipeline(scene.desk)
     scene.series_limit = series_of(scene.desk) - 10  # zeta is the last of those that the policy does not list
 
@@ -160,6 +195,7 @@ def in_trouble(now: Instant) -> tuple[Scene, Change]:
             scene.ticket("OPS-8", 3 * HOUR, **mail),  # is late, and an hour before the next breach
             scene.answer("OPS-8", 3 * HOUR - MINUTE),
             scene.ticket("OPS-1", 2 * HOUR, status="pending"),  # late news of OPS-1
+            scene.ticket("OPS-29", 0, status="closed"),
             b"{",
         ]
         scene.desk.feed(new, scene.now)

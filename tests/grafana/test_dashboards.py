@@ -22,8 +22,12 @@ EACH_PANEL = pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.na
 EACH_QUERY = pytest.mark.parametrize("expr", EXPRESSIONS)
 
 GAUGES = {metric.name for metric in catalogue.METRICS if metric.type == "gauge"}
+GAUGES |= {
+    metric.name + suffix for metric in catalogue.METRICS if metric.type == "summary" for suffix in ("_sum", "_count")
+}
+SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
 OF_EACH_WORKER = {
-    "sla_credit_exposure", "slastream_state_keys", "slastream_restore_seconds", "slastream_series", "slastream_series_left_out",
+    "slastream_state_keys", "slastream_restore_seconds", "slastream_series", "slastream_series_left_out",
     "slastream_snapshot_timestamp_seconds",
 }  # fmt: skip
 """Gauges of which each worker has its own part."""
@@ -122,7 +126,7 @@ def test_a_query_counts_a_key_once_though_two_workers_show_it(expr: str) -> None
 def test_a_query_names_only_metrics_and_labels_of_the_catalogue(expr: str) -> None:
     labels: dict[str, set[str]] = {}
     for metric in catalogue.METRICS:
-        for suffix in ("_bucket", "_sum", "_count") if metric.type == "histogram" else ("",):
+        for suffix in SUFFIXES.get(metric.type, ("",)):
             labels[metric.name + suffix] = {*metric.labels, "job"}
     for name, matchers in re.findall(r"\b((?:sla|slastream)_[a-z_]+)\{([^}]*)\}", expr):
         assert set(re.findall(r"(\w+)=", matchers)) <= labels[name], name

@@ -72,7 +72,7 @@ class Worker:
             (sample.name, frozenset(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(self.get("/metrics"))
             for sample in family.samples
-            if sample.name.startswith("sla_")
+            if is_compared(sample.name)
         }
 
     def end(self) -> None:
@@ -153,8 +153,13 @@ def expected_values(now: Instant, more: Sequence[bytes] = ()) -> Values:
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(collector.text(is_openmetrics=False).decode())
         for sample in family.samples
-        if sample.name.startswith("sla_")
+        if is_compared(sample.name)
     }
+
+
+def is_compared(name: str) -> bool:
+    """Time in hand goes on with each worker's partition time."""
+    return name.startswith("sla_") and name != "sla_handoff_seconds_total"
 
 
 def is_ready(worker: Worker) -> bool:
@@ -163,14 +168,11 @@ def is_ready(worker: Worker) -> bool:
 
 
 def union(workers: list[Worker]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    """All series; credits are each worker's part and add up, any other key is on one worker only."""
+    """All series; a key is on one worker only."""
     found: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
     for worker in workers:
         for key, value in worker.values().items():
-            if key[0] == "sla_credit_exposure":
-                value += found.get(key, 0.0)
-            else:
-                assert key not in found, f"two workers show {key}"
+            assert key not in found, f"two workers show {key}"
             found[key] = value
     return found
 
