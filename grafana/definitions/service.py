@@ -28,6 +28,10 @@ ABOUT = "What the chosen services are and were, how they stand against each prom
 SCOPE = Scope("service", "agreement")
 STAT = (4, 4)
 LEGEND = "{{service}} {{promise}} {{window}}"
+SIGNS = (
+    ("ended", "ended"), ("reopened", "reopened"), ("overridden", "overridden"), ("priority changed", "priority_changed_after_warning"),
+    ("paused before due", "paused_before_due"),
+)  # fmt: skip
 NO_RATINGS = "nobody has rated a ticket"
 
 
@@ -164,7 +168,7 @@ def people() -> Row:
                 "Kept, and yet unhappy",
                 "Of the rated tickets whose promises were all kept, the share with an unhappy rating: a green report over red faces. Ask them.",
                 f"{unhappy} / ({kept} > 0)",
-                size=(8, 6), unit="percentunit", decimals=1, no_value=NO_RATINGS, steps=((GREEN, None), (YELLOW, 0.1), (RED, 0.3)),
+                size=(4, 6), unit="percentunit", decimals=1, no_value=NO_RATINGS, steps=((GREEN, None), (YELLOW, 0.1), (RED, 0.3)),
             ),
             table(
                 "Signs of a gamed number",
@@ -172,12 +176,11 @@ def people() -> Row:
                 "changed after a warning, paused shortly before they were due. `ended` are all. No proof: look at the tickets.",
                 [
                     Column("service"),
-                    Column("sign"),
-                    Column("clocks", f"sum by (service, sign) ({SCOPE.once(metrics.MATURITY)})", "short"),
+                    *(Column(title, f"sum by (service) ({SCOPE.once(metrics.MATURITY, sign=sign)})", "short") for title, sign in SIGNS),
                 ],
-                "clocks",
+                "ended",
                 is_descending=True,
-                size=(8, 6), unit="short", decimals=0, no_value=shared.NOTHING_COUNTS,
+                size=(12, 6), unit="short", decimals=0, no_value=shared.NOTHING_COUNTS,
             ),
         ],
     )  # fmt: skip

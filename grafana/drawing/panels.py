@@ -297,8 +297,11 @@ def _merged(panel: Json, source: SourceShape) -> tuple[list[str], list[Json]]:
         for series in source.now(target["expr"]):
             key = tuple(series.labels.get(name, "") for name in labels)
             rows.setdefault(key, dict(zip(labels, key, strict=True)))[title] = series.values[-1]
-    by = panel["options"]["sortBy"][0]["displayName"]
-    ordered = sorted(rows.values(), key=lambda row: row.get(by, math.inf))
+    sort = panel["options"]["sortBy"][0]
+    by, is_descending = sort["displayName"], sort["desc"]
+    ordered = sorted(
+        rows.values(), key=lambda row: row.get(by, -math.inf if is_descending else math.inf), reverse=is_descending
+    )
     return labels + values, ordered
 
 

@@ -21,7 +21,8 @@ class ContractGauges:
     """One snapshot of the restored partitions of stage 2."""
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+        customers = {service.customer or "" for service in policy.services.values()}
+        self._only_customer = customers.pop() if len(customers) == 1 else ""
         self._hands: dict[Labels, int] = {}
         self._scores: dict[Labels, Scores] = {}
         self._misfits: dict[Labels, int] = {}
@@ -62,10 +63,8 @@ class ContractGauges:
         return [(labels, float(credit)) for labels, credit in found.items()]
 
     def _customer(self, statement: Statement) -> str:
-        """That of the agreement, else the one of its services; empty where they have several."""
-        services = (self._policy.services.get(item.service or "") for item in statement.items)
-        customers = {service.customer or "" for service in services if service is not None}
-        return statement.customer or (customers.pop() if len(customers) == 1 else "")
+        """That of the agreement, else the one that all services of the policy have."""
+        return statement.customer or self._only_customer
 
 
 def _satisfaction(scores: dict[Labels, Scores]) -> Samples:

@@ -82,6 +82,10 @@ class _Ticket:
     def close(self, at: float) -> None:
         self._add(at, "changed", {"status": "closed", "status_name": "Closed"})
 
+    def rate(self, at: float, score: int) -> None:
+        self._add(at, "rated", {})
+        self.events[-1][1]["rating"] = {"score": score, "scale": 5}
+
     def withdraw(self, at: float) -> None:
         self._add(at, "changed", {"status": "cancelled", "status_name": "Withdrawn"})
 
@@ -152,6 +156,8 @@ def describe(event: Json) -> str:
             return f"{changes['assignee']} answers"
         case "message":
             return "the requester replies"
+        case "rated":
+            return f"the requester gives {event['rating']['score']} of {event['rating']['scale']}"
     if "priority" in changes:
         return f"escalated to {changes['priority']}, goes to {changes['assignee']} ({changes['group']})"
     words = {
@@ -222,7 +228,11 @@ def _simulated(random: Random, number: int, at: float, mood: _Mood) -> _Ticket:
         ticket.reopen(at)
         at = later(5.0)
         ticket.resolve(at)
-    ticket.close(round(at + 15.0, 3))
+    at = round(at + 15.0, 3)
+    ticket.close(at)
+    if random.random() < 0.4:
+        stars = (3, 4, 3, 3, 2) if mood.slowness > 1 else (1, 1, 2, 5, 8)
+        ticket.rate(round(at + 2.0, 3), random.choices((1, 2, 3, 4, 5), stars)[0])
     return ticket
 
 

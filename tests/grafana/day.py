@@ -64,6 +64,10 @@ agreements:
       resolution: {metric: resolution, within: {P1: 2h, P2: 4h, default: 8h}, warn_at: [75%]}
       uptime: {metric: availability, target: 99.5%, window: month, alerts: burn_rate}
     credits: {fee: 4000 EUR, cap: 10%, bands: [{below: 80%, credit: 5%}]}
+    scope:
+      about: {customer: acme}
+      services: [mail, web-shop, payroll]
+      volumes: {tickets: {low: 20, high: 40}, mail: {match: {service: mail}, high: 15}}
   desk:
     kind: ola
     supports: [gold, silver]
