@@ -49,10 +49,10 @@ def last_words(reports: Iterable[Report]) -> list[Report]:
 def is_repetition(before: Report, word: Report, after: Report, pane: int) -> bool:
     """Does a word of one component, between these two, say nothing that they do not say? All states stay without it.
 
-    The last word of a `pane` of time is none.
+    The last word of a `pane` of time is none, nor the last before another state: a late word between would hold too long.
     """
     return (
-        word.rank == before.rank
+        before.rank == word.rank == after.rank
         and word.occurred_at // pane == after.occurred_at // pane
         and before.episode == word.episode == after.episode
         and (word.episode is None or word.rank != _UP)
@@ -61,7 +61,7 @@ def is_repetition(before: Report, word: Report, after: Report, pane: int) -> boo
 
 
 def without_repetitions(reports: Iterable[Report], pane: int) -> list[Report]:
-    """In order, the same states: what repeats the word before it is left out, but the last word of each `pane` of time."""
+    """In order, the same states: a word between two that say the same is left out, but the last one of each `pane` of time."""
     kept: list[Report] = []
     for after in reports:
         if len(kept) > 1 and is_repetition(kept[-2], kept[-1], after, pane):

@@ -67,3 +67,12 @@ def test_the_last_words_stand_for_all_that_came_before(earlier: list[Report], la
     ]
     first = earlier[-1].occurred_at
     assert states([*last_words(earlier), *moved], first) == states([*earlier, *moved], first)
+
+
+def test_the_last_word_before_another_state_stays() -> None:
+    """A late word before it holds until it, and not until the other state."""
+    said = words((0, UP, None), (1, UP, None), (2, UP, None), (6, DOWN, None), (7, DOWN, None))
+    kept = without_repetitions(said, 100)
+    assert [one.occurred_at for one in kept] == [0, 2, 6, 7]
+    late = Report(1, 9, "late", DOWN, None, None)
+    assert states(sorted([*kept, late])) == states(sorted([*said, late]))
