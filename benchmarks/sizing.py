@@ -73,15 +73,14 @@ class Need:
 
 
 def fit(results: Json) -> Model:
-    """The units, each from its own measure; the cost of a commit is what both stages together take above the sum."""
+    """The units, each from its own measure; the cost of a commit is what 1,000 events/s take above the sum."""
     growth = results["growth"]["tables"][1]
     usual = next(row for row in growth["rows"] if row[0] == 100)
     idle, held, sizes = (results[name]["values"] for name in ("idle", "deadlines", "memory"))
-    ticket_event_us = results["tickets"]["rows"][KEY]["cpu_us"]
+    ticket_event_us = _as_built(results["tickets"]["rows"], KEY)["cpu_us"]
     verdict_us = next(iter(results["services"]["rows"].values()))["cpu_us"]
     event_us = ticket_event_us + usual[3] * verdict_us
-    both = results["both"]["rows"]["slastream both stages, exactly_once"]
-    over_us = (both["cpu_us"] - event_us) * both["rate"]
+    over_us = (idle["1,000 events/s"] - idle["no events"]) * 1e6 - 1_000 * event_us
     return Model(
         ticket_event_us=ticket_event_us,
         verdict_us=verdict_us,
@@ -99,13 +98,20 @@ def fit(results: Json) -> Model:
     )
 
 
+def _as_built(rows: Json, name: str) -> Json:
+    """The line of the compiled wheel when it was measured, as the other measures have it."""
+    found: Json = rows.get(f"{name}, compiled") or rows[name]
+    return found
+
+
 def checks(model: Model, results: Json) -> list[tuple[str, float, float]]:
     """(what, computed, measured) of measurements that `fit` does not use."""
-    idle, held = results["idle"]["values"], results["deadlines"]["values"]
-    share = model.idle_share + (1_000 * model.event_us + COMMITS_PER_SECOND * model.commit_us) / 1e6
+    held = results["deadlines"]["values"]
+    both = _as_built(results["both"]["rows"], "slastream both stages, exactly_once")
+    both_us = model.event_us + COMMITS_PER_SECOND * model.commit_us / both["rate"]
     memory = (_memory_bytes(model, held["open tickets"], 8) - model.worker_bytes) / held["open tickets"]
     return [
-        ("1,000 events/s in one worker: share of a core", share, idle["1,000 events/s"]),
+        ("both stages at full load: CPU µs an event", both_us, both["cpu_us"]),
         (
             f"{held['open tickets']:,} open tickets in 8 partitions: bytes a ticket",
             memory,
@@ -225,7 +231,7 @@ ticket, two promises, 100 services.
 | stage 2, CPU µs a verdict | {model.verdict_us:.1f} | `services` |
 | verdicts an event | {model.verdicts_per_event:.2f} | `growth` |
 | a worker without events, share of a core | {model.idle_share:.3f} | `idle` |
-| a commit, CPU µs | {model.commit_us:.0f} | `both`: what it takes above the lines before, by {pace} commits a second |
+| a commit, CPU µs | {model.commit_us:.0f} | `idle`: what 1,000 events/s take above the lines before, by {pace} commits a second |
 | a worker without tickets, MiB | {base_mib:.0f} | `deadlines` |
 | an open ticket in memory, bytes; {model.awake_tickets:,} of a partition at most | {model.awake_ticket_bytes:,.0f} | `memory` |
 | each further one, asleep, bytes | {model.asleep_ticket_bytes:,.0f} | `memory` |
@@ -236,9 +242,9 @@ ticket, two promises, 100 services.
 
 ## Checked
 
-Computed from the lines above, and measured. The cost of a commit was first fitted from the share of a core without events, and
-missed *both stages* by a third; it is now fitted from *both stages*. So the check against the share of a core was chosen after it
-was seen. Memory is of a worker that kept 20,000 tickets of a partition awake; it keeps 5,000 now.
+Computed from the lines above, and measured. The cost of a commit is what 1,000 events/s take above the cost of their events; at
+full load the model asks for too much therefore. So it does of memory: `memory` takes one ticket asleep for twice what it costs a whole
+worker. Why is not known yet; trust the measured column.
 
 {checks}
 
