@@ -243,8 +243,8 @@ ticket, two promises, 100 services.
 ## Checked
 
 Computed from the lines above, and measured. The cost of a commit is what 1,000 events/s take above the cost of their events; at
-full load the model asks for too much therefore. So it does of memory: `memory` takes one ticket asleep for twice what it costs a whole
-worker. Why is not known yet; trust the measured column.
+full load the model asks for too much therefore. So it does of memory: `memory` takes one ticket asleep for twice what it costs in a
+whole worker. Why is not known yet; trust the measured column.
 
 {checks}
 
