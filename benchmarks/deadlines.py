@@ -71,10 +71,8 @@ def _fill(run: Run, bench: Bench, process: Process, tickets: int) -> dict[str, f
     """Create the tickets, and what each of them costs."""
     wait_for(process, "seeking -> running", 2 * harness.PARTITIONS)
     empty, cpu = process.rss_bytes(), process.cpu_seconds()
-    bench.load(
-        TICKETS,
-        (_created("open", number, choose, 0.0) for choose in [random.Random(run.seed)] for number in range(tickets)),
-    )
+    choose = random.Random(run.seed)
+    bench.load(TICKETS, (_created("open", number, choose, p1_share=0.0) for number in range(tickets)))
     _until_done(bench, process, 1200)
     values = {
         "memory of a worker without tickets, bytes": empty,

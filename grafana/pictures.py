@@ -101,7 +101,7 @@ class Source:
     def _expanded(self, expr: str) -> str:
         for name, pattern in self.choices.items():
             expr = expr.replace(f"${name}", pattern)
-        return expr.replace("$__rate_interval", "6m").replace("$__range", "8h")
+        return expr.replace("$__rate_interval", "6m").replace("$__range", f"{DAY_SECONDS}s")
 
     def _get(self, path: str, **parameters: str) -> Any:
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"

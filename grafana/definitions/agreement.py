@@ -16,7 +16,7 @@ AGREEMENT = Variable(
 SCOPE = Scope("agreement", "service")
 MONEY = Scope("agreement", "customer")
 STAT = (6, 4)
-NO_CREDITS = "no agreement has credits, or nothing counts yet"
+NO_CREDITS = "no agreement has credits, or no ticket yet"
 NO_SCOPE = "no agreement has a scope, or no ticket yet"
 
 

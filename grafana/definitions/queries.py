@@ -24,13 +24,9 @@ class Scope:
         ]
         return f"{metric.name}{suffix}{{{', '.join(chosen + given)}}}"
 
-    def once(self, metric: Metric, pick: str = "max", **matchers: str) -> str:
-        """A gauge, once for each key, though two workers may show it."""
-        return f"{pick} without (instance) ({self.series(metric, **matchers)})"
-
-    def added(self, metric: Metric, by: str = "", **matchers: str) -> str:
-        """A gauge of which each worker has its own part."""
-        return f"sum {f'by ({by}) ' if by else ''}({self.series(metric, **matchers)})"
+    def once(self, metric: Metric, pick: str = "max", suffix: str = "", **matchers: str) -> str:
+        """A gauge, or a part of a summary, once for each key, though two workers may show it."""
+        return f"{pick} without (instance) ({self.series(metric, suffix, **matchers)})"
 
     def rate(self, metric: Metric, by: str = "", suffix: str = "", **matchers: str) -> str:
         """A counter's growth in a second."""

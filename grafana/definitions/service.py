@@ -28,10 +28,6 @@ ABOUT = "What the chosen services are and were, how they stand against each prom
 SCOPE = Scope("service", "agreement")
 STAT = (4, 4)
 LEGEND = "{{service}} {{promise}} {{window}}"
-SIGNS = (
-    ("ended", "ended"), ("reopened", "reopened"), ("overridden", "overridden"), ("priority changed", "priority_changed_after_warning"),
-    ("paused before due", "paused_before_due"),
-)  # fmt: skip
 NO_RATINGS = "nobody has rated a ticket"
 
 
@@ -150,10 +146,9 @@ def promises() -> Row:
 
 
 def people() -> Row:
-    ratings = f"max without (instance) ({SCOPE.series(metrics.SATISFACTION, '_count')})"
-    score = f"max without (instance) ({SCOPE.series(metrics.SATISFACTION, '_sum')})"
+    ratings, score = (SCOPE.once(metrics.SATISFACTION, suffix=part) for part in ("_count", "_sum"))
     unhappy = f"sum({SCOPE.once(metrics.MOODS, verdict='met', mood='unhappy')})"
-    kept = f"sum(max without (instance) ({SCOPE.series(metrics.SATISFACTION, '_count', verdict='met')}))"
+    kept = f"sum({SCOPE.once(metrics.SATISFACTION, suffix='_count', verdict='met')})"
     return Row(
         "What users say",
         [
@@ -172,11 +167,14 @@ def people() -> Row:
             ),
             table(
                 "Signs of a gamed number",
-                "Clocks that ended in the running period with something that makes a number look better: overridden, reopened, their priority "
-                "changed after a warning, paused shortly before they were due. `ended` are all. No proof: look at the tickets.",
+                "Clocks that ended in the running period with something that makes a number look better: cancelled, overridden, reopened, their "
+                "priority changed after a warning, paused shortly before they were due. `ended` are all. No proof: look at the tickets.",
                 [
                     Column("service"),
-                    *(Column(title, f"sum by (service) ({SCOPE.once(metrics.MATURITY, sign=sign)})", "short") for title, sign in SIGNS),
+                    *(
+                        Column(sign.replace("_", " "), f"sum by (service) ({SCOPE.once(metrics.MATURITY, sign=sign)})", "short")
+                        for sign in metrics.SIGNS
+                    ),
                 ],
                 "ended",
                 is_descending=True,

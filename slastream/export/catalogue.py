@@ -105,7 +105,7 @@ LABELS = (
     Label("scope", "does the contract cover the ticket", words=SCOPES),
     Label("volume", "name in the policy", _POLICY),
     Label("supports", "the agreement that stands on this one", _POLICY),
-    Label("customer", "of the agreement, else of the service; empty without one", _POLICY),
+    Label("customer", "of the agreement, else of the service (of credits: of all services); empty without one", _POLICY),
     Label("currency", "of the agreement's credits", _POLICY),
     Label("kind", "of the agreement", words=("sla", "ola", "uc")),
     Label("provider", "of the service; empty without one", _LISTED),

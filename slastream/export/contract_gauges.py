@@ -4,7 +4,6 @@ Each number is of one partition: those of a service are where the service is, th
 """
 
 from collections.abc import Iterable
-from fractions import Fraction
 
 from slastream.core.credits import Statement
 from slastream.core.experience import Scores
@@ -21,6 +20,7 @@ class ContractGauges:
     """One snapshot of the restored partitions of stage 2."""
 
     def __init__(self, policy: Policy) -> None:
+        """An agreement without a customer has the one that all services of the policy have."""
         customers = {service.customer or "" for service in policy.services.values()}
         self._only_customer = customers.pop() if len(customers) == 1 else ""
         self._hands: dict[Labels, int] = {}
@@ -52,19 +52,11 @@ class ContractGauges:
             **_satisfaction(self._scores),
             catalogue.MISFITS.name: list(self._misfits.items()),
             **_scope(self._scopes),
-            catalogue.CREDIT_EXPOSURE.name: self._exposure(),
+            catalogue.CREDIT_EXPOSURE.name: [
+                ((one.customer or self._only_customer, one.agreement, one.currency), float(one.credit))
+                for one in self._exposures
+            ],
         }
-
-    def _exposure(self) -> list[Sample]:
-        found: dict[Labels, Fraction] = {}
-        for one in self._exposures:
-            labels = self._customer(one), one.agreement, one.currency
-            found[labels] = found.get(labels, Fraction(0)) + Fraction(one.credit)
-        return [(labels, float(credit)) for labels, credit in found.items()]
-
-    def _customer(self, statement: Statement) -> str:
-        """That of the agreement, else the one that all services of the policy have."""
-        return statement.customer or self._only_customer
 
 
 def _satisfaction(scores: dict[Labels, Scores]) -> Samples:

@@ -47,6 +47,8 @@ MOMENT = 30 * SECOND
 BEFORE_ALL, NEVER = -(2**62), 2**62
 
 SAID = "said"
+ANNOUNCED_VERSION = 3
+"""Of the records of what is announced: a program before it would take them for what they are not, and so refuses them."""
 StateChange = tuple[bytes, bytes | None]
 FactKey = tuple[str, str, str, str | None, int, int | None]
 """(agreement, promise, fact, threshold, at, predicted_at)."""
@@ -354,7 +356,7 @@ class MonitoringState:
         """What was said of a service and what is now said, in one record. Events are written before it."""
         assert record[1] is not None
         texts = [[topic, *(None if one is None else one.decode() for one in rest)] for topic, *rest in outputs]
-        stored = [VERSION, self.subjects[name].progress, number, time, record[1].decode(), texts]
+        stored = [ANNOUNCED_VERSION, self.subjects[name].progress, number, time, record[1].decode(), texts]
         return _key(SAID, name), orjson.dumps(stored)
 
     def _subject_record(self, name: str) -> StateChange:

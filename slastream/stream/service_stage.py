@@ -24,7 +24,7 @@ from slastream.errors import EventError, SnapshotError
 from slastream.stream import contract_state
 from slastream.stream.contract_state import ContractState, part_output
 from slastream.stream.counts import Counts
-from slastream.stream.monitoring_state import KINDS, PREFIX, MonitoringState
+from slastream.stream.monitoring_state import ANNOUNCED_VERSION, KINDS, PREFIX, MonitoringState
 from slastream.stream.stage import Cut, Output, Record
 from slastream.stream.telling import LEDGER
 from slastream.stream.ticket_stage import META_KEY, rejected_output
@@ -32,7 +32,7 @@ from slastream.wire.lines import compliance_line
 
 COMPLIANCE = "sla.compliance"
 VERSION = 1
-NEWEST_VERSION = contract_state.VERSION
+NEWEST_VERSION = max(contract_state.VERSION, ANNOUNCED_VERSION)
 
 TallyKey = tuple[str, str, str]
 """(service, agreement, promise); the service "" is that of tickets without one."""
@@ -156,7 +156,10 @@ class ServicePartition:
             if record.offset > self.other_offsets.get(record.topic, -1):
                 self.other_offsets[record.topic] = record.offset
                 self._has_changes = True
-                self._take_ledger(record) if record.topic == LEDGER else self._take_monitoring(record)
+                if record.topic == LEDGER:
+                    self._take_ledger(record)
+                else:
+                    self._take_monitoring(record)
             return
         if record.offset <= self.offset:
             return

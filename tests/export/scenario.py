@@ -9,14 +9,16 @@ OPS-5  mail P3                                                  created cancelle
 OPS-6  web                                                              created -- running, without a priority
 """
 
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
+from prometheus_client.parser import text_string_to_metric_families
 
 from slastream.app import make_stages
 from slastream.core.policies import Policy
-from slastream.core.units import HOUR, MINUTE, SECOND, Instant, format_instant
+from slastream.core.units import DAY, HOUR, MINUTE, SECOND, Instant, format_instant
 from slastream.stream.runtime import OwnedPartition, Runtime, Source, State, TopicPartition
 from slastream.stream.service_stage import ServicePartition
 from slastream.stream.stage import Cut, Output, Record, Stage
@@ -144,6 +146,31 @@ class Desk:
         offset = self._offsets[topic]
         self._offsets[topic] += 1
         return Record(topic, 0, offset, now, key, value, ())
+
+
+Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
+"""By name and labels of the sample."""
+
+
+def values_of(text: str) -> Values:
+    """The samples of an answer."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def by_days(log: list[tuple[Instant, bytes]], now: Instant, seed: int) -> Iterator[tuple[Instant, list[bytes]]]:
+    """What has come until when, day by day until `now`; a quarter of it up to a day late."""
+    draw = random.Random(seed)  # a story, not a secret
+    arriving = sorted((at + draw.choice([0, 0, 0, draw.randrange(int(DAY))]), line) for at, line in log)
+    day = Instant(arriving[0][0])
+    while arriving:
+        day = Instant(min(day + DAY, now)) if arriving[0][0] < now else now
+        come = [line for at, line in arriving if at <= day or day == now]
+        arriving = arriving[len(come) :]
+        yield day, come
 
 
 def own(runtime: Runtime, stage: Stage, partition: int = 0) -> OwnedPartition:

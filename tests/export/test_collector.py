@@ -338,7 +338,7 @@ def test_beyond_the_limit_whole_services_are_left_out_and_counted_those_first_th
         assert found.value("slastream_series") == len(found.values) <= collector.series_limit
         assert found.value("slastream_series_left_out") == len(everything.values) - len(found.values)
         collector.series_limit = len(found.values) - 1
-    assert found.value("slastream_policy_loaded_timestamp_seconds", version=desk.policy.version) == NOW / SECOND
+    assert found.value("sla_credit_exposure", customer="acme", agreement="gold", currency="EUR") == 0
 
 
 def services_of(found: Shown) -> set[str]:
@@ -386,7 +386,7 @@ def test_the_series_are_counted() -> None:
 OF_MONITORING = {
     "sla_availability_seconds", "sla_availability_ratio", "sla_coverage_ratio", "sla_burn_rate", "sla_service_state",
 }  # fmt: skip
-"""Shown of services with monitoring: `tests/grafana/test_services_dashboard.py`."""
+"""Shown of services with monitoring: `tests/grafana/test_dashboard_answers.py`."""
 
 OF_CONTRACTS = {
     "sla_satisfaction_score", "sla_satisfaction_ratings", "sla_scope_tickets", "sla_volume_tickets", "sla_volume_band_tickets",

@@ -7,9 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from export.scenario import Desk, policy_of
+from export.scenario import Desk, Values, by_days, policy_of, values_of
 from slastream.app import replay_events
 from slastream.core.units import DAY, HOUR, SECOND, Instant, format_instant, parse_instant
 from slastream.export.collector import Collector
@@ -45,7 +44,6 @@ agreements:
 """
 NOW = parse_instant("2026-05-20T12:00:00Z")
 MONTH = "2026-05-01T00:00:00Z"
-Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def events(seed: int, number: int = 300) -> list[tuple[Instant, bytes]]:
@@ -81,21 +79,14 @@ def events(seed: int, number: int = 300) -> list[tuple[Instant, bytes]]:
 
 
 def streamed(log: list[tuple[Instant, bytes]], seed: int) -> Values:
-    """The samples of a desk that got the events day by day, some of them up to a day late."""
-    draw = random.Random(seed)
+    """The samples of a desk that got the events day by day, some of them late."""
     desk = Desk(policy_of(POLICY))
-    arriving = sorted((at + draw.choice([0, 0, 0, draw.randrange(int(DAY))]), line) for at, line in log)
-    for day in range(int(arriving[0][0]), int(NOW), int(DAY)):
-        desk.feed([line for at, line in arriving if day < at <= day + DAY < NOW], Instant(min(day + DAY, NOW)))
-        last = day
-    desk.feed([line for at, line in arriving if at == arriving[0][0] or at > min(last, NOW - DAY)], NOW)
+    for day, come in by_days(log, NOW, seed):
+        desk.feed(come, day)
+    desk.feed([], NOW)
     collector = Collector(desk.policy, desk.runtime, clock=lambda: NOW / SECOND)
     asyncio.run(collector.refresh())
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(collector.text(is_openmetrics=False).decode())
-        for sample in family.samples
-    }
+    return values_of(collector.text(is_openmetrics=False).decode())
 
 
 def replayed(log: list[tuple[Instant, bytes]]) -> Values:

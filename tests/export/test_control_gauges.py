@@ -7,9 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from export.scenario import Desk, policy_of
+from export.scenario import Desk, Values, by_days, policy_of, values_of
 from slastream.app import replay_events
 from slastream.core.units import DAY, HOUR, SECOND, Instant, format_instant, parse_instant
 from slastream.export.collector import Collector
@@ -65,27 +64,16 @@ def events(seed: int, number: int = 700) -> list[tuple[Instant, bytes]]:
     return sorted(found)
 
 
-def streamed(log: list[tuple[Instant, bytes]], seed: int) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    """The samples of a desk that got the events day by day, some of them up to a day late, with a look at it between."""
-    draw = random.Random(seed)
+def streamed(log: list[tuple[Instant, bytes]], seed: int) -> Values:
+    """The samples of a desk that got the events day by day, some of them late, with a look at it between."""
     desk = Desk(policy_of(POLICY))
     collector = Collector(desk.policy, desk.runtime, snapshot_seconds=0.0, clock=lambda: NOW / SECOND)
-    arriving = sorted((at + draw.choice([0, 0, 0, draw.randrange(int(DAY))]), line) for at, line in log)
-    day = arriving[0][0]
-    while arriving:
-        day = min(day + DAY, NOW) if arriving[0][0] < NOW else NOW
-        come = [line for at, line in arriving if at <= day or day == NOW]
-        arriving = arriving[len(come) :]
-        desk.feed(come, Instant(day))
+    for day, come in by_days(log, NOW, seed):
+        desk.feed(come, day)
         asyncio.run(collector.refresh())
     desk.feed([], NOW)
     asyncio.run(collector.refresh())
-    text = collector.text(is_openmetrics=False).decode()
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+    return values_of(collector.text(is_openmetrics=False).decode())
 
 
 def replayed(log: list[tuple[Instant, bytes]]) -> Iterator[tuple[str, dict[str, str], Value]]:

@@ -102,7 +102,7 @@ class Scene:
         )
 
     def rated(self, ticket_id: str, begun_us: float, score: int, kind: str = "incident") -> list[bytes]:
-        """A ticket of the wiki that a group had for an hour, and then half an hour the requester; with its rating of 5."""
+        """A ticket of the wiki that a group had for an hour, and then half an hour the requester; with its rating, out of 5."""
         at = format_instant(Instant(self.now - round(begun_us - 2 * HOUR)))
         rating = {"ticket_id": ticket_id, "occurred_at": at, "source": "jira", "type": "rated"}
         return [

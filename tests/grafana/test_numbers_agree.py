@@ -87,7 +87,8 @@ def status_page(
     desk.feed([], until)
     with scraped(desk, tmp_path_factory.mktemp("prometheus")) as server:
         lines = replayed(policy, events, until, "availability")
-        assert rows is None or any(line["ratio"] < 1 for line in lines if line["ratio"] is not None), "all went well"
+        ends_well = request.param == ("dhbern", None)
+        assert ends_well or any(line["ratio"] < 1 for line in lines if line["ratio"] is not None), "all went well"
         yield server, lines
 
 

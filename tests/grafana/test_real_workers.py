@@ -10,15 +10,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
-from export.scenario import POLICY, desk_at, desk_events
-from prometheus_client.parser import text_string_to_metric_families
+from export.scenario import POLICY, Values, desk_at, desk_events, values_of
 
 from grafana.boards import board_of
 from grafana.prometheus_harness import Prometheus, program, prometheus, wait_until
@@ -33,8 +32,6 @@ EVENTS = 12
 """Of the desk: 11 and a late one."""
 COUNTED = 'sum(max_over_time(slastream_events_total{topic="sla.tickets"}[10m]))'
 """What all workers counted that ever were, dead ones too."""
-
-Values = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 class Worker:
@@ -68,12 +65,7 @@ class Worker:
 
     def values(self) -> Values:
         """The series of tickets."""
-        return {
-            (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(self.get("/metrics"))
-            for sample in family.samples
-            if is_compared(sample.name)
-        }
+        return compared(self.get("/metrics"))
 
     def end(self) -> None:
         """kill -9."""
@@ -149,17 +141,16 @@ def expected_values(now: Instant, more: Sequence[bytes] = ()) -> Values:
     desk.feed(more, now, tick=False)
     collector = Collector(desk.policy, desk.runtime)
     asyncio.run(collector.refresh())
+    return compared(collector.text(is_openmetrics=False).decode())
+
+
+def compared(text: str) -> Values:
+    """What is made from state, but for time in hand: that goes on with each worker's partition time."""
     return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(collector.text(is_openmetrics=False).decode())
-        for sample in family.samples
-        if is_compared(sample.name)
+        key: value
+        for key, value in values_of(text).items()
+        if key[0].startswith("sla_") and key[0] != "sla_handoff_seconds_total"
     }
-
-
-def is_compared(name: str) -> bool:
-    """Time in hand goes on with each worker's partition time."""
-    return name.startswith("sla_") and name != "sla_handoff_seconds_total"
 
 
 def is_ready(worker: Worker) -> bool:
@@ -167,9 +158,9 @@ def is_ready(worker: Worker) -> bool:
     return owned is not None and bool(worker.get("/readyz"))
 
 
-def union(workers: list[Worker]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+def union(workers: list[Worker]) -> Values:
     """All series; a key is on one worker only."""
-    found: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    found: Values = {}
     for worker in workers:
         for key, value in worker.values().items():
             assert key not in found, f"two workers show {key}"

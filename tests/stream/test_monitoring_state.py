@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.drawn_services import Json, events_of, instant, policy_of, services
@@ -15,6 +16,8 @@ from slastream.app import replay_events
 from slastream.core.policies import Policy
 from slastream.core.rules import Rulebook
 from slastream.core.units import Instant, format_instant, parse_instant
+from slastream.errors import SnapshotError
+from slastream.stream import contract_state, service_stage
 from slastream.stream.service_stage import ServicePartition
 from slastream.stream.stage import Record
 from slastream.wire.policy_file import load_policy
@@ -252,6 +255,20 @@ def test_what_was_rejected_is_not_rejected_again_by_the_next_owner() -> None:
         stage.cut()
         assert stage.rejected == rejected
         stage.restart()
+
+
+def test_a_program_that_knows_of_no_announcements_refuses_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take one for the past of a service named "said"."""
+    stage = Stage(loaded(PLAIN), instant(END))
+    for event in service_events((0, "up"), (3600, "down"), (7200, "up")):
+        stage.event(event)
+    stage.tick(instant(10_000))
+    announced = [(key, value) for key, value in stage.partition.cut().announced if b'"said"' in key]
+    assert announced
+    monkeypatch.setattr(service_stage, "NEWEST_VERSION", contract_state.VERSION)
+    for key, value in announced:
+        with pytest.raises(SnapshotError, match="start the newer program again"):
+            stage.restored().restore(key, value or b"")
 
 
 def test_what_was_announced_is_said_again_by_the_next_owner_and_taken_back_when_it_no_longer_holds() -> None:
