@@ -30,7 +30,8 @@ SWEPT = 125_000
 """Open tickets of a partition: those of a million in eight."""
 DUE = 1_000
 MINUTE_US = 60_000_000
-STEPS = (MAX_AWAKE // 4, MAX_AWAKE, 2 * MAX_AWAKE)
+STEPS = (MAX_AWAKE // 4, MAX_AWAKE, 15 * MAX_AWAKE, 25 * MAX_AWAKE)
+"""What a writer of lines remembers is full before the last of them: that is not of a ticket."""
 
 
 def memory(run: Run) -> Result:
@@ -61,7 +62,7 @@ def main() -> None:
         sizes.append(_rss_bytes())
     values = {
         "awake, bytes a ticket": (sizes[1] - sizes[0]) / (STEPS[1] - STEPS[0]),
-        "asleep, bytes a ticket": (sizes[2] - sizes[1]) / (STEPS[2] - STEPS[1]),
+        "asleep, bytes a ticket": (sizes[3] - sizes[2]) / (STEPS[3] - STEPS[2]),
         "awake at most, tickets of a partition": MAX_AWAKE,
         **_sweeps(stage),
     }
