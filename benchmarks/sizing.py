@@ -232,7 +232,7 @@ ticket, two promises, 100 services.
 | a worker without events, share of a core | {model.idle_share:.3f} | `idle` |
 | a commit, CPU µs | {model.commit_us:.0f} | `idle`: what 1,000 events/s take above the lines before, by {pace} commits a second |
 | a worker without tickets, MiB | {base_mib:.0f} | `deadlines` |
-| an open ticket, bytes; {model.awake_tickets:,} of a partition at most | {model.awake_ticket_bytes:,.0f} | the next line, `memory` |
+| an open ticket, bytes; {model.awake_tickets:,} a partition at most | {model.awake_ticket_bytes:,.0f} | the next line, `memory` |
 | each further one, asleep, bytes | {model.asleep_ticket_bytes:,.0f} | `deadlines`, both stages |
 | an open ticket in the changelog, bytes | {model.changelog_ticket_bytes:,.0f} | `deadlines` |
 | written to the changelog, bytes an event | {model.changelog_event_bytes:,.0f} | `growth` |
